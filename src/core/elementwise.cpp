@@ -1,0 +1,279 @@
+// Element-wise work on arrays of any layout: the nest is cut into tiles, each tile is brought to contiguous runs where it
+// is not contiguous already, and one kernel call does the tile. There is never a temporary larger than a tile.
+#include <initializer_list>
+
+#include "cpu.hpp"
+#include "nest.hpp"
+#include "pool.hpp"
+
+namespace rectifier {
+namespace {
+
+// Elements of a tile that needs room of its own: five such rooms of doubles fit into the L2 cache of any current CPU.
+constexpr std::ptrdiff_t packed_tile = 1024;
+constexpr std::ptrdiff_t square_side = 32;
+// Elements of a tile that lies in one piece.
+constexpr std::ptrdiff_t whole_tile = 1 << 16;
+// From these sizes on, measured: prefetching pays, and so do stores that pass by the caches.
+constexpr std::size_t prefetch_from = std::size_t{1} << 18;
+constexpr std::size_t stream_from = std::size_t{1} << 24;
+
+struct alignas(64) Room {
+  char bytes[packed_tile * 8];
+};
+
+/// Scratch memory of one thread's share of the work.
+struct Rooms {
+  Room input, upstream, out, slopes, draws;
+  // What `slopes` holds, so that neighbouring tiles with the same slopes do not fill it again.
+  const char* slopes_from = nullptr;
+  std::ptrdiff_t slopes_rows = 0, slopes_cols = 0;
+};
+
+struct Tile {
+  std::ptrdiff_t rows, cols;
+  std::ptrdiff_t offset[role_count];
+};
+
+class Elementwise {
+ public:
+  Elementwise(const Nest& nest, const Work& work) : nest_(nest), work_(work), kernels_(kernels()) {
+    item_ = static_cast<std::ptrdiff_t>(item_size(work.type));
+    choose_tiles();
+  }
+
+  void run() {
+    const double cost = nanoseconds();
+    const int threads = threads_for(nest_.size(), cost);
+    const std::size_t shares = threads == 1 ? 1 : static_cast<std::size_t>(threads) * 4;
+    const std::size_t parts = shares < tiles_ ? shares : tiles_;
+    auto body = [this, parts](std::size_t part) {
+      Rooms rooms;
+      const std::size_t end = tiles_ / parts * (part + 1) + (part + 1 == parts ? tiles_ % parts : 0);
+      for (std::size_t t = tiles_ / parts * part; t < end; ++t) process(tile(t), rooms);
+    };
+    parallel_for(parts, threads, body);
+  }
+
+ private:
+  std::ptrdiff_t stride(Role role, int loop) const {
+    return loop < 0 ? 0 : nest_.views[role].strides[loop];
+  }
+  std::ptrdiff_t unit(Role role) const {
+    if (role == position) return 1;
+    return role == slopes ? static_cast<std::ptrdiff_t>(item_size(work_.slope_type)) : item_;
+  }
+
+  /// The loop other than the inner one along which some array is contiguous, or -1.
+  int crossing_loop() const {
+    for (Role role : {position, input, upstream, slopes}) {
+      if (!nest_.used[role] || stride(role, inner_) == unit(role) || stride(role, inner_) == 0) continue;
+      for (int d = 0; d < inner_; ++d)
+        if (stride(role, d) == unit(role)) return d;
+    }
+    return -1;
+  }
+
+  bool in_one_piece() const {
+    for (Role role : {out, input, upstream})
+      if (nest_.used[role] && stride(role, inner_) != item_) return false;
+    return true;
+  }
+
+  void choose_tiles() {
+    inner_ = nest_.dims - 1;
+    const std::ptrdiff_t length = nest_.shape[inner_];
+    const int crossing = crossing_loop();
+    row_ = crossing >= 0 ? crossing : inner_ - 1;
+    const bool slopes_vary = work_.drawn || (nest_.used[slopes] && stride(slopes, inner_) != 0 &&
+                                             (stride(slopes, inner_) != unit(slopes) || slope_room_needed()));
+    if (crossing >= 0) {
+      cols_ = square_side;
+      rows_ = square_side;
+    } else if (in_one_piece() && !slopes_vary && (row_ < 0 || length >= packed_tile / 4)) {
+      cols_ = whole_tile;
+      rows_ = 1;
+    } else {
+      cols_ = packed_tile;
+      rows_ = row_ < 0 || length >= packed_tile ? 1 : packed_tile / length;
+    }
+    if (cols_ > length) cols_ = length;
+    const std::ptrdiff_t height = row_ < 0 ? 1 : nest_.shape[row_];
+    if (rows_ > height) rows_ = height;
+    col_tiles_ = (length + cols_ - 1) / cols_;
+    row_tiles_ = (height + rows_ - 1) / rows_;
+    tiles_ = nest_.size() / static_cast<std::size_t>(length * height) *
+             static_cast<std::size_t>(col_tiles_ * row_tiles_);
+    access_ = cached;
+    const std::size_t n = nest_.size();
+    const std::size_t scale = work_.type == float64 ? 2 : 1;
+    if (cols_ == length || cols_ >= packed_tile) {
+      if (n * scale >= prefetch_from) access_ = prefetched;
+      if (n * scale >= stream_from && cols_ == whole_tile) access_ = streamed;
+    }
+  }
+
+  bool slope_room_needed() const { return item_size(work_.slope_type) != slope_size(work_.type); }
+
+  double nanoseconds() const {
+    // Of one element on one core, roughly: leaky, elu, selu, gelu.
+    static constexpr double forward[formula_count] = {0.1, 0.3, 0.3, 0.4};
+    double cost = work_.drawn ? 0.6 : forward[work_.formula];
+    if (work_.backward) cost *= 1.5;
+    return work_.type == float64 ? 3 * cost : cost;
+  }
+
+  Tile tile(std::size_t number) const {
+    Tile tile;
+    const auto col = static_cast<std::ptrdiff_t>(number % static_cast<std::size_t>(col_tiles_));
+    number /= static_cast<std::size_t>(col_tiles_);
+    const auto row = static_cast<std::ptrdiff_t>(number % static_cast<std::size_t>(row_tiles_));
+    number /= static_cast<std::size_t>(row_tiles_);
+    std::ptrdiff_t at[max_dims] = {};
+    for (int d = inner_ - 1; d >= 0; --d) {
+      if (d == row_) continue;
+      at[d] = static_cast<std::ptrdiff_t>(number % static_cast<std::size_t>(nest_.shape[d]));
+      number /= static_cast<std::size_t>(nest_.shape[d]);
+    }
+    if (row_ >= 0) at[row_] = row * rows_;
+    at[inner_] = col * cols_;
+    for (int role = 0; role < role_count; ++role) {
+      tile.offset[role] = nest_.views[role].offset;
+      if (!nest_.used[role]) continue;
+      for (int d = 0; d < nest_.dims; ++d) tile.offset[role] += at[d] * nest_.views[role].strides[d];
+    }
+    tile.cols = nest_.shape[inner_] - at[inner_] < cols_ ? nest_.shape[inner_] - at[inner_] : cols_;
+    const std::ptrdiff_t below = row_ < 0 ? 1 : nest_.shape[row_] - at[row_];
+    tile.rows = below < rows_ ? below : rows_;
+    return tile;
+  }
+
+  char* at(Role role, const Tile& tile) const { return nest_.views[role].data + tile.offset[role]; }
+
+  /// Whether the tile's elements of an array lie one after the other.
+  bool contiguous(Role role, const Tile& tile) const {
+    return (stride(role, inner_) == unit(role) || tile.cols == 1) &&
+           (tile.rows == 1 || stride(role, row_) == unit(role) * tile.cols);
+  }
+
+  const char* gather(Role role, const Tile& tile, Room& room) const {
+    if (contiguous(role, tile)) return at(role, tile);
+    copy_tile(static_cast<std::size_t>(item_), room.bytes, item_ * tile.cols, item_, at(role, tile),
+              stride(role, row_), stride(role, inner_), tile.rows, tile.cols);
+    return room.bytes;
+  }
+
+  /// One slope for the whole tile?
+  bool constant_slope(const Tile& tile) const {
+    return (stride(slopes, inner_) == 0 || tile.cols == 1) && (stride(slopes, row_) == 0 || tile.rows == 1);
+  }
+
+  double read_slope(const char* at) const {
+    double wide;
+    float single;
+    kernels_.widen[work_.slope_type](work_.slope_type == float64 ? static_cast<void*>(&wide) : &single, at, 1);
+    return work_.slope_type == float64 ? wide : static_cast<double>(single);
+  }
+
+  const char* gather_slopes(const Tile& tile, Rooms& rooms) const {
+    if (!slope_room_needed() && contiguous(slopes, tile)) return at(slopes, tile);
+    if (rooms.slopes_from == at(slopes, tile) && rooms.slopes_rows == tile.rows && rooms.slopes_cols == tile.cols)
+      return rooms.slopes.bytes;
+    const std::ptrdiff_t size = unit(slopes);
+    Room& room = slope_room_needed() ? rooms.draws : rooms.slopes;
+    copy_tile(static_cast<std::size_t>(size), room.bytes, size * tile.cols, size, at(slopes, tile),
+              stride(slopes, row_), stride(slopes, inner_), tile.rows, tile.cols);
+    if (slope_room_needed())
+      kernels_.widen[work_.slope_type](rooms.slopes.bytes, room.bytes,
+                                       static_cast<std::size_t>(tile.rows * tile.cols));
+    rooms.slopes_from = at(slopes, tile);
+    rooms.slopes_rows = tile.rows;
+    rooms.slopes_cols = tile.cols;
+    return rooms.slopes.bytes;
+  }
+
+  void draw(void* to, std::uint64_t first, std::ptrdiff_t n) const {
+    if (work_.type == float64) {
+      kernels_.draw_double(static_cast<double*>(to), first, static_cast<std::size_t>(n), work_.range);
+    } else {
+      kernels_.draw_float(static_cast<float*>(to), first, static_cast<std::size_t>(n), work_.range);
+    }
+  }
+
+  /// Draws along the loop in which the index counts by one, and turns the tile if that is not the inner one.
+  const char* draw_slopes(const Tile& tile, Rooms& rooms) const {
+    const auto first = work_.first + static_cast<std::uint64_t>(tile.offset[position]);
+    const auto size = static_cast<std::ptrdiff_t>(slope_size(work_.type));
+    if (contiguous(position, tile)) {
+      draw(rooms.slopes.bytes, first, tile.rows * tile.cols);
+      return rooms.slopes.bytes;
+    }
+    const bool along = stride(position, inner_) == 1 || tile.cols == 1;
+    const bool across = !along && (stride(position, row_) == 1 || tile.rows == 1);
+    const std::ptrdiff_t runs = along ? tile.rows : tile.cols;
+    const std::ptrdiff_t length = along ? tile.cols : tile.rows;
+    const std::ptrdiff_t run_step = along ? stride(position, row_) : stride(position, inner_);
+    const std::ptrdiff_t step = along ? stride(position, inner_) : stride(position, row_);
+    char* to = along ? rooms.slopes.bytes : rooms.draws.bytes;
+    for (std::ptrdiff_t r = 0; r < runs; ++r) {
+      const std::uint64_t start = first + static_cast<std::uint64_t>(r * run_step);
+      if (along || across) {
+        draw(to + r * length * size, start, length);
+      } else {
+        for (std::ptrdiff_t k = 0; k < length; ++k)
+          draw(to + (r * length + k) * size, start + static_cast<std::uint64_t>(k * step), 1);
+      }
+    }
+    if (!along)
+      copy_tile(static_cast<std::size_t>(size), rooms.slopes.bytes, size * tile.cols, size, to, size,
+                size * tile.rows, tile.rows, tile.cols);
+    return rooms.slopes.bytes;
+  }
+
+  void process(const Tile& tile, Rooms& rooms) const {
+    const auto n = static_cast<std::size_t>(tile.rows * tile.cols);
+    const char* x = gather(input, tile, rooms.input);
+    const char* g = work_.backward ? gather(upstream, tile, rooms.upstream) : nullptr;
+    const bool direct = contiguous(out, tile);
+    char* y = direct ? at(out, tile) : rooms.out.bytes;
+    const Access access = direct ? access_ : cached;
+    if (work_.drawn || (nest_.used[slopes] && !constant_slope(tile))) {
+      const char* s = work_.drawn ? draw_slopes(tile, rooms) : gather_slopes(tile, rooms);
+      if (work_.backward) {
+        kernels_.scale_pullback[work_.type](y, g, x, s, n, access);
+      } else {
+        kernels_.scale[work_.type](y, x, s, n, access);
+      }
+    } else {
+      Parameters parameters = work_.parameters;
+      if (nest_.used[slopes]) parameters.slope = read_slope(at(slopes, tile));
+      if (work_.backward) {
+        kernels_.pullback[work_.formula][work_.type](y, g, x, n, parameters, access);
+      } else {
+        kernels_.value[work_.formula][work_.type](y, x, n, parameters, access);
+      }
+    }
+    if (!direct)
+      copy_tile(static_cast<std::size_t>(item_), at(out, tile), stride(out, row_), stride(out, inner_),
+                rooms.out.bytes, item_ * tile.cols, item_, tile.rows, tile.cols);
+  }
+
+  const Nest& nest_;
+  const Work& work_;
+  const Kernels& kernels_;
+  std::ptrdiff_t item_ = 0;
+  int inner_ = 0, row_ = -1;
+  std::ptrdiff_t rows_ = 1, cols_ = 1, row_tiles_ = 1, col_tiles_ = 1;
+  std::size_t tiles_ = 0;
+  Access access_ = cached;
+};
+
+}  // namespace
+
+void run_elementwise(Nest& nest, const Work& work) {
+  simplify(nest);
+  if (nest.size() == 0) return;
+  Elementwise(nest, work).run();
+}
+
+}  // namespace rectifier

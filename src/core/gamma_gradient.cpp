@@ -1,0 +1,369 @@
+// The order of gamma's sums, fixed by the shapes of data and gamma alone:
+//   The axes, in C order, fall into groups of neighbours that gamma covers whole (kept) or sums over (reduced). Element i
+//   of the last reduced group adds to partial sum i mod 16 of its block; a block is 4096 elements of that group, or as
+//   many whole rows of it as fit into 4096. The 16 partial sums, and then the blocks, are added in pairs.
+// The layout in memory only decides which of two loops does a block: along the reduced group, or across the kept one.
+#include "gamma_gradient.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "cpu.hpp"
+#include "pool.hpp"
+
+namespace rectifier {
+namespace {
+
+constexpr std::ptrdiff_t block_length = 4096;
+constexpr std::ptrdiff_t most_kept = 256;   // sums held by one task
+constexpr std::ptrdiff_t piece = 1024;      // elements brought together from a scattered layout at a time
+constexpr std::ptrdiff_t task_elements = 1 << 16;
+enum Part : int { part_dx, part_upstream, part_input, part_gamma, part_d_gamma, part_count };
+
+/// Neighbouring axes as one long axis.
+struct Group {
+  int dims = 0;
+  std::ptrdiff_t shape[max_dims];
+  std::ptrdiff_t strides[part_count][max_dims];
+
+  std::ptrdiff_t size() const {
+    std::ptrdiff_t n = 1;
+    for (int d = 0; d < dims; ++d) n *= shape[d];
+    return n;
+  }
+
+  void append(std::ptrdiff_t length, const std::ptrdiff_t (&steps)[part_count]) {
+    bool joins = dims > 0;
+    for (int p = 0; joins && p < part_count; ++p) joins = strides[p][dims - 1] == steps[p] * length;
+    if (!joins) shape[dims++] = 1;
+    shape[dims - 1] *= length;
+    for (int p = 0; p < part_count; ++p) strides[p][dims - 1] = steps[p];
+  }
+
+  std::ptrdiff_t offset(Part p, std::ptrdiff_t i) const {
+    if (dims == 1) return i * strides[p][0];
+    std::ptrdiff_t bytes = 0;
+    for (int d = dims - 1; d >= 0; --d) {
+      bytes += i % shape[d] * strides[p][d];
+      i /= shape[d];
+    }
+    return bytes;
+  }
+
+  /// Whether n elements from any position on lie one after the other.
+  bool contiguous(Part p, std::ptrdiff_t item) const {
+    return dims == 0 || size() == 1 || (dims == 1 && strides[p][0] == item);
+  }
+
+  /// Calls copy(place in the array, how many, stride, position) for each straight stretch of n elements from i on.
+  template <class Copy>
+  void stretches(Part p, std::ptrdiff_t i, std::ptrdiff_t n, const Copy& copy) const {
+    const std::ptrdiff_t length = dims == 0 ? 1 : shape[dims - 1];
+    for (std::ptrdiff_t done = 0; done < n;) {
+      const std::ptrdiff_t left = length - (i + done) % length;
+      const std::ptrdiff_t count = left < n - done ? left : n - done;
+      copy(offset(p, i + done), count, dims == 0 ? 0 : strides[p][dims - 1], done);
+      done += count;
+    }
+  }
+};
+
+/// A sum in pairs, whose order depends on n alone.
+double pairwise(const double* terms, std::size_t n) {
+  if (n <= 2) return n == 0 ? 0.0 : n == 1 ? terms[0] : terms[0] + terms[1];
+  const std::size_t half = n / 2;
+  return pairwise(terms, half) + pairwise(terms + half, n - half);
+}
+
+/// The nearest number with `precision` bits whose last bit is worth at least 2^least.
+double round_to_bits(double value, int precision, int least) {
+  if (value == 0.0 || !std::isfinite(value)) return value;
+  const int exponent = std::ilogb(value) - (precision - 1);
+  const int last = exponent > least ? exponent : least;
+  return std::ldexp(std::nearbyint(std::ldexp(value, -last)), last);
+}
+
+/// Writes value to an element, rounded once.
+void write_rounded(Type type, char* to, double value) {
+  if (type == float64) {
+    std::memcpy(to, &value, 8);
+    return;
+  }
+  float single = static_cast<float>(value);
+  if (type == float32) {
+    std::memcpy(to, &single, 4);
+    return;
+  }
+  single = static_cast<float>(type == float16 ? round_to_bits(value, 11, -24) : round_to_bits(value, 8, -133));
+  std::uint32_t bits;
+  std::memcpy(&bits, &single, 4);
+  std::uint32_t narrow = bits >> 16;  // exact for bfloat16, NaN and infinity included
+  if (type == float16) {
+    const std::uint32_t sign = bits >> 16 & 0x8000U, magnitude = bits & 0x7fffffffU;
+    if (magnitude > 0x7f800000U) {
+      narrow = 0x7e00U;
+    } else if (magnitude >= 0x47800000U) {
+      narrow = 0x7c00U;
+    } else if (magnitude >= 0x38800000U) {
+      narrow = (magnitude >> 13) - (112U << 10);
+    } else {
+      narrow = static_cast<std::uint32_t>(std::fabs(std::ldexp(single, 24)));
+    }
+    narrow |= sign;
+  } else if ((bits & 0x7fffffffU) > 0x7f800000U) {
+    narrow |= 0x40U;
+  }
+  const auto stored = static_cast<std::uint16_t>(narrow);
+  std::memcpy(to, &stored, 2);
+}
+
+class GammaGradient {
+ public:
+  explicit GammaGradient(const GammaPass& pass) : pass_(pass), kernels_(kernels()) {
+    item_ = static_cast<std::ptrdiff_t>(item_size(pass.type));
+    const View* views[part_count] = {&pass.dx, &pass.upstream, &pass.input, &pass.gamma, &pass.d_gamma};
+    for (int p = 0; p < part_count; ++p) base_[p] = views[p]->data + views[p]->offset;
+    group_axes(views);
+    choose_tasks();
+  }
+
+  void run() {
+    const int threads = threads_for(static_cast<std::size_t>(total_), 0.3);
+    auto body = [this](std::size_t task) { work(static_cast<std::ptrdiff_t>(task)); };
+    parallel_for(static_cast<std::size_t>(tasks_), threads, body);
+    if (blocks_ > 1) finish();
+  }
+
+ private:
+  void group_axes(const View* const (&views)[part_count]) {
+    int last_kept = -1, last_reduced = -1;
+    for (int d = 0; d < pass_.dims; ++d)
+      if (pass_.shape[d] != 1) (pass_.kept[d] ? last_kept : last_reduced) = d;
+    bool inner_kept = true, inner_reduced = true;
+    int order[max_dims], count = 0;
+    bool inner[max_dims];
+    for (int d = pass_.dims - 1; d >= 0; --d) {
+      if (pass_.shape[d] == 1) continue;
+      total_ *= pass_.shape[d];
+      bool& open = pass_.kept[d] ? inner_kept : inner_reduced;
+      inner[count] = open;
+      order[count++] = d;
+      // An axis of the other kind between two like ones closes the group of those, once it has begun.
+      if (pass_.kept[d] && last_reduced > d) inner_reduced = false;
+      if (!pass_.kept[d] && last_kept > d) inner_kept = false;
+    }
+    for (int k = count - 1; k >= 0; --k) {
+      const int d = order[k];
+      std::ptrdiff_t steps[part_count];
+      for (int p = 0; p < part_count; ++p) steps[p] = views[p]->strides[d];
+      Group& group = pass_.kept[d] ? (inner[k] ? kept_ : outer_kept_) : (inner[k] ? reduced_ : outer_reduced_);
+      group.append(pass_.shape[d], steps);
+    }
+  }
+
+  void choose_tasks() {
+    kept_size_ = kept_.size();
+    reduced_size_ = reduced_.size();
+    rows_ = outer_reduced_.size();
+    if (reduced_size_ >= block_length) {
+      segments_ = (reduced_size_ + block_length - 1) / block_length;
+      block_rows_ = 1;
+    } else {
+      block_rows_ = block_length / (reduced_size_ > 0 ? reduced_size_ : 1);
+    }
+    blocks_ = segments_ * ((rows_ + block_rows_ - 1) / block_rows_);
+    across_ = kept_size_ >= 8 && kept_.contiguous(part_input, item_) &&
+              !(reduced_.contiguous(part_input, item_) && reduced_size_ > 1);
+    const std::ptrdiff_t in_block = (segments_ > 1 ? block_length : reduced_size_) *
+                                    (rows_ < block_rows_ ? rows_ : block_rows_);
+    chunk_ = across_ ? most_kept : task_elements / in_block;
+    if (chunk_ > most_kept) chunk_ = most_kept;
+    if (chunk_ > kept_size_) chunk_ = kept_size_;
+    if (chunk_ < 1) chunk_ = 1;
+    while (across_ && chunk_ > 64 && blocks_ * ((kept_size_ + chunk_ - 1) / chunk_) < 8) chunk_ /= 2;
+    chunks_ = (kept_size_ + chunk_ - 1) / chunk_;
+    run_of_chunks_ = task_elements / 4 / (in_block * chunk_);
+    if (run_of_chunks_ < 1) run_of_chunks_ = 1;
+    chunk_runs_ = (chunks_ + run_of_chunks_ - 1) / run_of_chunks_;
+    tasks_ = outer_kept_.size() * blocks_ * chunk_runs_;
+    if (blocks_ > 1) partial_.resize(static_cast<std::size_t>(outer_kept_.size() * kept_size_ * blocks_));
+  }
+
+  struct Task {
+    std::ptrdiff_t outer, block, first, count;  // kept elements first ... first + count - 1 of the inner group
+    std::ptrdiff_t row, last_row, from, length;
+    std::ptrdiff_t base[part_count];
+  };
+
+  struct Rooms {
+    alignas(64) double lanes[most_kept * sum_lanes];
+    alignas(64) double slopes[most_kept];
+    alignas(64) double narrow[most_kept];
+    alignas(64) char upstream[piece * 8], input[piece * 8], dx[piece * 8];
+  };
+
+  void work(std::ptrdiff_t number) const {
+    const std::ptrdiff_t chunk_run = number % chunk_runs_;
+    number /= chunk_runs_;
+    Task task;
+    task.block = number % blocks_;
+    task.outer = number / blocks_;
+    for (int p = 0; p < part_count; ++p) task.base[p] = outer_kept_.offset(static_cast<Part>(p), task.outer);
+    task.row = task.block / segments_ * block_rows_;
+    task.last_row = task.row + block_rows_ < rows_ ? task.row + block_rows_ : rows_;
+    task.from = task.block % segments_ * (segments_ > 1 ? block_length : 0);
+    task.length = segments_ == 1 ? reduced_size_
+                                 : (reduced_size_ - task.from < block_length ? reduced_size_ - task.from : block_length);
+    Rooms rooms;
+    for (std::ptrdiff_t c = chunk_run * run_of_chunks_; c < chunks_ && c < (chunk_run + 1) * run_of_chunks_; ++c) {
+      task.first = c * chunk_;
+      task.count = kept_size_ - task.first < chunk_ ? kept_size_ - task.first : chunk_;
+      read_slopes(task, rooms);
+      std::memset(rooms.lanes, 0, sizeof(double) * static_cast<std::size_t>(task.count) * sum_lanes);
+      for (std::ptrdiff_t row = task.row; row < task.last_row; ++row)
+        across_ ? sum_across(task, row, rooms) : sum_along(task, row, rooms);
+      store_sums(task, rooms);
+    }
+  }
+
+  /// Gamma of the task's kept elements, in the arithmetic type.
+  void read_slopes(const Task& task, Rooms& rooms) const {
+    const auto size = static_cast<std::ptrdiff_t>(item_size(pass_.gamma_type));
+    char* to = reinterpret_cast<char*>(rooms.narrow);
+    kept_.stretches(part_gamma, task.first, task.count,
+                    [&](std::ptrdiff_t offset, std::ptrdiff_t n, std::ptrdiff_t stride, std::ptrdiff_t done) {
+                      copy_tile(static_cast<std::size_t>(size), to + done * size, 0, size,
+                                base_[part_gamma] + task.base[part_gamma] + offset, 0, stride, 1, n);
+                    });
+    const auto n = static_cast<std::size_t>(task.count);
+    if (slope_size(pass_.gamma_type) == slope_size(pass_.type)) {
+      kernels_.widen[pass_.gamma_type](rooms.slopes, to, n);
+    } else {
+      std::memcpy(rooms.slopes, to, n * static_cast<std::size_t>(size));
+    }
+  }
+
+  double slope(const Rooms& rooms, std::ptrdiff_t k) const {
+    return slope_size(pass_.type) == 8 ? rooms.slopes[k]
+                                       : static_cast<double>(reinterpret_cast<const float*>(rooms.slopes)[k]);
+  }
+
+  /// n elements of an array from position i of a group on, in one piece.
+  const char* gather(const Group& group, Part p, std::ptrdiff_t base, std::ptrdiff_t i, std::ptrdiff_t n,
+                     char* room) const {
+    if (group.contiguous(p, item_)) return base_[p] + base + group.offset(p, i);
+    group.stretches(p, i, n, [&](std::ptrdiff_t offset, std::ptrdiff_t count, std::ptrdiff_t stride, std::ptrdiff_t at) {
+      copy_tile(static_cast<std::size_t>(item_), room + at * item_, 0, item_, base_[p] + base + offset, 0, stride, 1,
+                count);
+    });
+    return room;
+  }
+
+  void scatter(const Group& group, std::ptrdiff_t base, std::ptrdiff_t i, std::ptrdiff_t n, const char* room) const {
+    group.stretches(part_dx, i, n,
+                    [&](std::ptrdiff_t offset, std::ptrdiff_t count, std::ptrdiff_t stride, std::ptrdiff_t at) {
+                      copy_tile(static_cast<std::size_t>(item_), base_[part_dx] + base + offset, 0, stride,
+                                room + at * item_, 0, item_, 1, count);
+                    });
+  }
+
+  /// One stretch of n elements along a group, given to `kernel` in one piece each.
+  template <class Kernel>
+  void stretch(const Group& group, const std::ptrdiff_t (&base)[part_count], std::ptrdiff_t i, std::ptrdiff_t n,
+               Rooms& rooms, const Kernel& kernel) const {
+    const char* x = gather(group, part_input, base[part_input], i, n, rooms.input);
+    const char* g = gather(group, part_upstream, base[part_upstream], i, n, rooms.upstream);
+    const bool direct = !pass_.wants_dx || group.contiguous(part_dx, item_);
+    char* dx = !pass_.wants_dx ? nullptr
+               : direct        ? base_[part_dx] + base[part_dx] + group.offset(part_dx, i)
+                               : rooms.dx;
+    kernel(dx, g, x);
+    if (!direct) scatter(group, base[part_dx], i, n, rooms.dx);
+  }
+
+  void offsets(const Task& task, std::ptrdiff_t row, std::ptrdiff_t (&base)[part_count]) const {
+    for (int p = 0; p < part_count; ++p)
+      base[p] = task.base[p] + outer_reduced_.offset(static_cast<Part>(p), row);
+  }
+
+  void sum_along(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
+    std::ptrdiff_t row_base[part_count], base[part_count];
+    offsets(task, row, row_base);
+    bool scattered = !reduced_.contiguous(part_input, item_) || !reduced_.contiguous(part_upstream, item_);
+    scattered = scattered || (pass_.wants_dx && !reduced_.contiguous(part_dx, item_));
+    const std::ptrdiff_t step = scattered ? piece : task.length;
+    for (std::ptrdiff_t k = 0; k < task.count; ++k) {
+      for (int p = 0; p < part_count; ++p)
+        base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
+      const double gamma = slope(rooms, k);
+      for (std::ptrdiff_t i = 0; i < task.length; i += step) {
+        const std::ptrdiff_t n = task.length - i < step ? task.length - i : step;
+        stretch(reduced_, base, task.from + i, n, rooms, [&](char* dx, const char* g, const char* x) {
+          kernels_.sum_along[pass_.type](dx, g, x, gamma, static_cast<std::size_t>(n), rooms.lanes + k * sum_lanes);
+        });
+      }
+    }
+  }
+
+  void sum_across(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
+    std::ptrdiff_t row_base[part_count], base[part_count];
+    offsets(task, row, row_base);
+    for (std::ptrdiff_t i = 0; i < task.length; ++i) {
+      for (int p = 0; p < part_count; ++p)
+        base[p] = row_base[p] + reduced_.offset(static_cast<Part>(p), task.from + i);
+      double* sums = rooms.lanes + i % static_cast<std::ptrdiff_t>(sum_lanes) * task.count;
+      stretch(kept_, base, task.first, task.count, rooms, [&](char* dx, const char* g, const char* x) {
+        kernels_.sum_across[pass_.type](dx, g, x, rooms.slopes, static_cast<std::size_t>(task.count), sums);
+      });
+    }
+  }
+
+  /// Adds the 16 partial sums of each kept element in pairs.
+  void store_sums(const Task& task, Rooms& rooms) const {
+    const std::ptrdiff_t lane_step = across_ ? task.count : 1;
+    const std::ptrdiff_t kept_step = across_ ? 1 : static_cast<std::ptrdiff_t>(sum_lanes);
+    for (std::ptrdiff_t k = 0; k < task.count; ++k) {
+      double sums[sum_lanes];
+      for (std::size_t lane = 0; lane < sum_lanes; ++lane)
+        sums[lane] = rooms.lanes[static_cast<std::ptrdiff_t>(lane) * lane_step + k * kept_step];
+      const double sum = pairwise(sums, sum_lanes);
+      const std::ptrdiff_t at = task.outer * kept_size_ + task.first + k;
+      if (blocks_ > 1) {
+        partial_[static_cast<std::size_t>(at * blocks_ + task.block)] = sum;
+      } else {
+        write(task.outer, task.first + k, sum);
+      }
+    }
+  }
+
+  void write(std::ptrdiff_t outer, std::ptrdiff_t k, double sum) const {
+    write_rounded(pass_.d_gamma_type,
+                  base_[part_d_gamma] + outer_kept_.offset(part_d_gamma, outer) + kept_.offset(part_d_gamma, k), sum);
+  }
+
+  void finish() {
+    for (std::ptrdiff_t outer = 0; outer < outer_kept_.size(); ++outer)
+      for (std::ptrdiff_t k = 0; k < kept_size_; ++k) {
+        const double* terms = partial_.data() + (outer * kept_size_ + k) * blocks_;
+        write(outer, k, pairwise(terms, static_cast<std::size_t>(blocks_)));
+      }
+  }
+
+  const GammaPass& pass_;
+  const Kernels& kernels_;
+  std::ptrdiff_t item_ = 0;
+  char* base_[part_count];
+  Group outer_kept_, outer_reduced_, kept_, reduced_;
+  std::ptrdiff_t total_ = 1, kept_size_ = 1, reduced_size_ = 1, rows_ = 1;
+  std::ptrdiff_t segments_ = 1, block_rows_ = 1, blocks_ = 1;
+  std::ptrdiff_t chunk_ = 1, chunks_ = 1, run_of_chunks_ = 1, chunk_runs_ = 1, tasks_ = 1;
+  bool across_ = false;
+  mutable std::vector<double> partial_;
+};
+
+}  // namespace
+
+void run_gamma_pass(const GammaPass& pass) { GammaGradient(pass).run(); }
+
+}  // namespace rectifier

@@ -1,0 +1,66 @@
+// What one CPU target offers: a table of functions, each over a contiguous run of elements.
+// The table is the only thing that crosses from code compiled for one instruction set to the rest.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "elements.hpp"
+#include "parameters.hpp"
+
+namespace rectifier {
+
+enum Type : int { float16 = 0, bfloat16 = 1, float32 = 2, float64 = 3 };
+constexpr int type_count = 4;
+constexpr std::size_t item_size(Type type) { return type == float64 ? 8 : type == float32 ? 4 : 2; }
+// The type that arithmetic is done in, and that slopes are held in.
+constexpr std::size_t slope_size(Type type) { return type == float64 ? 8 : 4; }
+
+enum Formula : int { leaky = 0, elu = 1, selu = 2, gelu = 3 };
+constexpr int formula_count = 4;
+
+// Sums of gamma's gradient are kept in this many interleaved partial sums, on every CPU target.
+constexpr std::size_t sum_lanes = 16;
+
+// How a loop should touch memory; measured choices, see docs/performance.md.
+enum Access : int { cached = 0, prefetched = 1, streamed = 2 };
+
+// A Philox key with the affine map from 24 random bits to [lower, upper).
+struct SlopeRange {
+    std::uint64_t key;
+    float lower;
+    float upper;
+    float last;  // the greatest float below upper, or lower where the two are equal
+};
+
+struct Kernels {
+    const char* name;
+    // y = f(x)
+    void (*value[formula_count][type_count])(void* y, const void* x, std::size_t n, const Parameters&, Access);
+    // dx = g * f'(x)
+    void (*pullback[formula_count][type_count])(void* dx, const void* g, const void* x, std::size_t n,
+                                                const Parameters&, Access);
+    // y = x > 0 ? x : s * x, a slope per element
+    void (*scale[type_count])(void* y, const void* x, const void* slopes, std::size_t n, Access);
+    // dx = x > 0 ? g : s * g
+    void (*scale_pullback[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n,
+                                       Access);
+    // One slope for the whole run: dx as above, and lanes[i % 16] += g[i] * x[i] where x[i] > 0 is false.
+    void (*sum_along[type_count])(void* dx, const void* g, const void* x, double slope, std::size_t n, double* lanes);
+    // A slope and a sum per element: dx as above, and sums[i] += g[i] * x[i] where x[i] > 0 is false.
+    void (*sum_across[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n,
+                                   double* sums);
+    // Element type -> arithmetic type
+    void (*widen[type_count])(void* wide, const void* narrow, std::size_t n);
+    // Slopes of the elements first, first + 1, ... in the type given (float or double)
+    void (*draw_float)(float* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
+    void (*draw_double)(double* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
+};
+
+extern const Kernels kernels_baseline;
+#ifdef RECTIFIER_X86_TARGETS
+extern const Kernels kernels_v3;
+extern const Kernels kernels_v4;
+#endif
+
+}  // namespace rectifier

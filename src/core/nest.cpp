@@ -1,0 +1,104 @@
+#include "nest.hpp"
+
+#include <cstring>
+
+#include "pool.hpp"
+
+namespace rectifier {
+namespace {
+
+std::ptrdiff_t magnitude(std::ptrdiff_t n) { return n < 0 ? -n : n; }
+
+void swap_loops(Nest& nest, int a, int b) {
+  std::ptrdiff_t kept = nest.shape[a];
+  nest.shape[a] = nest.shape[b];
+  nest.shape[b] = kept;
+  for (View& view : nest.views) {
+    kept = view.strides[a];
+    view.strides[a] = view.strides[b];
+    view.strides[b] = kept;
+  }
+}
+
+void copy_loop(Nest& nest, int from, int to) {
+  nest.shape[to] = nest.shape[from];
+  for (View& view : nest.views) view.strides[to] = view.strides[from];
+}
+
+bool joins(const Nest& nest, int outer, int inner) {
+  for (int role = 0; role < role_count; ++role) {
+    const View& view = nest.views[role];
+    if (nest.used[role] && view.strides[outer] != view.strides[inner] * nest.shape[inner]) return false;
+  }
+  return true;
+}
+
+template <class U>
+void copy_items(char* to, std::ptrdiff_t to_row, std::ptrdiff_t to_col, const char* from, std::ptrdiff_t from_row,
+                std::ptrdiff_t from_col, std::ptrdiff_t rows, std::ptrdiff_t cols) {
+  for (std::ptrdiff_t r = 0; r < rows; ++r, to += to_row, from += from_row)
+    for (std::ptrdiff_t c = 0; c < cols; ++c) {
+      U item;  // through memcpy: NumPy's arrays may lie off their type's alignment
+      std::memcpy(&item, from + c * from_col, sizeof(U));
+      std::memcpy(to + c * to_col, &item, sizeof(U));
+    }
+}
+
+}  // namespace
+
+void simplify(Nest& nest) {
+  int dims = 0;
+  for (int d = 0; d < nest.dims; ++d)
+    if (nest.shape[d] != 1) copy_loop(nest, d, dims++);
+  const View& target = nest.views[out];
+  for (int d = 0; d < dims; ++d) {
+    if (target.strides[d] >= 0) continue;
+    for (View& view : nest.views) {
+      view.offset += view.strides[d] * (nest.shape[d] - 1);
+      view.strides[d] = -view.strides[d];
+    }
+  }
+  for (int d = 1; d < dims; ++d)
+    for (int k = d; k > 0 && magnitude(target.strides[k - 1]) < magnitude(target.strides[k]); --k)
+      swap_loops(nest, k - 1, k);
+  int last = 0;
+  for (int d = 1; d < dims; ++d) {
+    if (joins(nest, last, d)) {
+      nest.shape[d] *= nest.shape[last];
+      copy_loop(nest, d, last);
+    } else {
+      copy_loop(nest, d, ++last);
+    }
+  }
+  if (dims == 0) {
+    nest.shape[0] = 1;
+    for (View& view : nest.views) view.strides[0] = 0;
+  }
+  nest.dims = dims == 0 ? 1 : last + 1;
+}
+
+int threads_for(std::size_t n, double nanoseconds) {
+  // A sleeping thread takes about ten microseconds to come: it must save more than that.
+  constexpr double worth_waking = 10000.0;
+  const double total = static_cast<double>(n) * nanoseconds;
+  const int most = num_threads();
+  const double useful = total / worth_waking;
+  return useful < most ? (useful < 2.0 ? 1 : static_cast<int>(useful)) : most;
+}
+
+void copy_tile(std::size_t item, char* to, std::ptrdiff_t to_row, std::ptrdiff_t to_col, const char* from,
+               std::ptrdiff_t from_row, std::ptrdiff_t from_col, std::ptrdiff_t rows, std::ptrdiff_t cols) {
+  // The inner loop goes where both places together take the shorter steps.
+  if (magnitude(to_row) + magnitude(from_row) < magnitude(to_col) + magnitude(from_col)) {
+    return copy_tile(item, to, to_col, to_row, from, from_col, from_row, cols, rows);
+  }
+  if (item == 2) {
+    copy_items<std::uint16_t>(to, to_row, to_col, from, from_row, from_col, rows, cols);
+  } else if (item == 4) {
+    copy_items<std::uint32_t>(to, to_row, to_col, from, from_row, from_col, rows, cols);
+  } else {
+    copy_items<std::uint64_t>(to, to_row, to_col, from, from_row, from_col, rows, cols);
+  }
+}
+
+}  // namespace rectifier

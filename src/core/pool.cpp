@@ -1,0 +1,153 @@
+#include "pool.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#define RECTIFIER_HAS_FORK
+#endif
+
+namespace rectifier {
+namespace {
+
+// Long enough to bridge the gap between two calls of one loop, short enough not to be seen in a CPU meter.
+constexpr std::chrono::microseconds spin_time(20);
+
+inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__) && defined(__GNUC__)
+  asm volatile("yield");
+#endif
+}
+
+template <class Condition>
+bool spin_until(const Condition& condition) {
+  const auto end = std::chrono::steady_clock::now() + spin_time;
+  do {
+    for (int k = 0; k < 32; ++k) {
+      if (condition()) return true;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return condition();
+}
+
+struct Job {
+  TaskFunction function;
+  void* context;
+  std::size_t tasks;
+  std::atomic<std::size_t> next{0};
+
+  void work() {
+    for (std::size_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) function(context, task);
+  }
+};
+
+class Pool {
+ public:
+  void run(Job& job, int helpers) {
+    std::unique_lock<std::mutex> caller(callers_, std::try_to_lock);
+    if (!caller.owns_lock()) return job.work();
+    helpers = start(helpers);
+    if (helpers == 0) return job.work();
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      job_ = &job;
+      openings_ = helpers;
+      generation_.fetch_add(1, std::memory_order_release);
+    }
+    for (int k = 0; k < helpers; ++k) wake_.notify_one();
+    job.work();
+    std::unique_lock<std::mutex> lock(mutex_);
+    openings_ = 0;
+    job_ = nullptr;
+    if (working_.load(std::memory_order_relaxed) == 0) return;
+    lock.unlock();
+    if (spin_until([this] { return working_.load(std::memory_order_acquire) == 0; })) return;
+    lock.lock();
+    idle_.wait(lock, [this] { return working_.load(std::memory_order_acquire) == 0; });
+  }
+
+ private:
+  /// Starts threads until there are as many as wanted; returns how many there are, at most wanted.
+  int start(int wanted) {
+    while (started_ < wanted) {
+      try {
+        std::thread([this] { serve(); }).detach();
+      } catch (const std::system_error&) {
+        break;  // no more threads to be had: the work is done by those that are there
+      }
+      ++started_;
+    }
+    return started_ < wanted ? started_ : wanted;
+  }
+
+  [[noreturn]] void serve() {
+    std::uint64_t seen = 0;
+    const auto called = [this, &seen] { return generation_.load(std::memory_order_acquire) != seen; };
+    for (;;) {
+      spin_until(called);
+      std::unique_lock<std::mutex> lock(mutex_);
+      wake_.wait(lock, called);
+      seen = generation_.load(std::memory_order_relaxed);
+      if (openings_ == 0) continue;
+      --openings_;
+      working_.fetch_add(1, std::memory_order_relaxed);
+      Job* job = job_;
+      lock.unlock();
+      job->work();
+      lock.lock();
+      if (working_.fetch_sub(1, std::memory_order_release) == 1) idle_.notify_one();
+    }
+  }
+
+  std::mutex callers_;  // held by the one caller whose job the pool works on
+  std::mutex mutex_;    // guards job_, openings_ and the two conditions
+  std::condition_variable wake_;
+  std::condition_variable idle_;
+  std::atomic<std::uint64_t> generation_{0};
+  std::atomic<int> working_{0};
+  Job* job_ = nullptr;
+  int openings_ = 0;
+  int started_ = 0;
+};
+
+std::atomic<int> thread_limit{1};
+
+// Never destroyed: its threads may outlive main(). A forked child has none of them, so it drops the pool unseen.
+std::atomic<Pool*> current_pool{nullptr};
+
+Pool& pool() {
+  Pool* found = current_pool.load(std::memory_order_acquire);
+  if (found != nullptr) return *found;
+#ifdef RECTIFIER_HAS_FORK
+  static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { current_pool.store(nullptr, std::memory_order_release); });
+  (void)registered;
+#endif
+  Pool* made = new Pool;
+  if (current_pool.compare_exchange_strong(found, made)) return *made;
+  delete made;
+  return *found;
+}
+
+}  // namespace
+
+int num_threads() { return thread_limit.load(std::memory_order_relaxed); }
+void set_num_threads(int n) { thread_limit.store(n, std::memory_order_relaxed); }
+
+void run_tasks(std::size_t tasks, int threads, TaskFunction function, void* context) {
+  Job job{function, context, tasks};
+  if (threads > static_cast<int>(tasks < 1024 ? tasks : 1024)) threads = static_cast<int>(tasks < 1024 ? tasks : 1024);
+  if (threads <= 1) return job.work();
+  pool().run(job, threads - 1);
+}
+
+}  // namespace rectifier

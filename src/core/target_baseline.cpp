@@ -1,0 +1,2 @@
+#define RECTIFIER_TARGET baseline
+#include "target.hpp"

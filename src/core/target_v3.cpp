@@ -1,0 +1,2 @@
+#define RECTIFIER_TARGET v3
+#include "target.hpp"

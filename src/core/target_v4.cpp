@@ -1,0 +1,2 @@
+#define RECTIFIER_TARGET v4
+#include "target.hpp"

@@ -1,0 +1,1 @@
+"""One file for each kind of array, with the same verbs in each: forward, vjp."""

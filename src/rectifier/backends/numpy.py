@@ -1,0 +1,181 @@
+"""NumPy arrays, and whatever turns into one: the C++ core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from .. import _core
+from ..gamma import gamma_axes
+from ..parameters import Call
+from ..random import middle_slope
+
+__all__ = ["forward", "vjp"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+_core.register_bfloat16(BFLOAT16.num)
+_FLOATS = (np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.float64))
+_LARGEST_FLOAT32_BEFORE_ROUNDING = float.fromhex("0x1.ffffffp127")
+
+
+def forward(call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any) -> Any:
+    """The value of the operator."""
+    y, *_ = _evaluate(call, data, gamma, axis, key, out)
+    return _result(y, out)
+
+
+def vjp(call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any) -> tuple[Any, Callable[..., Any]]:
+    """The value, and the function that takes a gradient of the output back to the inputs."""
+    y, x, slopes, rounded = _evaluate(call, data, gamma, axis, key, out, keep_input=True)
+    if slopes is not None:
+        return _result(y, out), _gamma_pullback(x, slopes, np.shape(gamma))
+
+    def pullback(d_out: Any, out: Any = None) -> Any:
+        g = _upstream(d_out, x)
+        dx = _target("out", out, x.shape, x.dtype, like=x)
+        _apply(rounded, dx, _apart(x, dx), _apart(g, dx), None, key)
+        return _result(dx, out)
+
+    return _result(y, out), pullback
+
+
+def _evaluate(
+    call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any, keep_input: bool = False
+) -> tuple[Array, Array, Array | None, Call]:
+    """Compute the output; return it, what the gradient needs in place of the input, gamma as used, and the call."""
+    x = _as_floats("data", data)
+    call = _rounded(call, x.dtype)
+    slopes = _aligned_gamma(x, gamma, axis) if call.activation.has_gamma else None
+    y = _target("out", out, x.shape, x.dtype, like=x)
+    if keep_input and not _output_serves(call) and np.may_share_memory(x, y):
+        x = x.copy()
+    if slopes is not None and keep_input and np.may_share_memory(slopes, y):
+        slopes = slopes.copy()
+    x = _apart(x, y)
+    _apply(call, y, x, None, None if slopes is None else _apart(slopes, y), key)
+    return y, y if _output_serves(call) else x, slopes, call
+
+
+def _output_serves(call: Call) -> bool:
+    """Whether the output is above zero exactly where the input is: true of slopes that are not negative."""
+    if not call.activation.is_leaky or call.activation.has_gamma:
+        return False
+    return (call.lower_bound if call.draws else call.slope) >= 0
+
+
+def _gamma_pullback(x: Array, slopes: Array, gamma_shape: tuple[int, ...]) -> Callable[..., Any]:
+    def pullback(d_out: Any, out: Any = None) -> Any:
+        out = (None, None) if out is None else out
+        if not isinstance(out, tuple) or len(out) != 2:
+            raise TypeError(f"`out` must be a pair of arrays for 'prelu', or None, got {type(out).__name__}")
+        g = _upstream(d_out, x)
+        dx = _target("out", out[0], x.shape, x.dtype, like=x)
+        d_gamma = _target("out", out[1], gamma_shape, slopes.dtype)
+        if np.may_share_memory(dx, d_gamma):
+            raise ValueError("`out` must be two arrays apart from each other, got overlapping ones")
+        sums = d_gamma.reshape(slopes.shape) if d_gamma.flags.c_contiguous else np.empty(slopes.shape, slopes.dtype)
+        if x.size:
+            _core.gamma_pullback(dx, sums, *(_apart(a, dx, d_gamma) for a in (g, x, slopes)))
+        else:
+            sums[...] = 0
+        if not np.may_share_memory(sums, d_gamma):
+            d_gamma[...] = sums.reshape(gamma_shape)
+        return _result(dx, out[0]), _result(d_gamma, out[1])
+
+    return pullback
+
+
+def _as_floats(name: str, value: Any) -> Array:
+    """The value as an aligned native array of one of the four float types."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"`{name}` must be an array without a mask, got a masked array")
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`{name}` must be an array of real numbers, got {type(value).__name__}: {error}") from None
+    dtype = array.dtype.newbyteorder("=")
+    if dtype.kind in "biu":
+        dtype = np.sqrt.resolve_dtypes((dtype, None))[-1]  # type: ignore[attr-defined]
+    if dtype not in _FLOATS:
+        raise TypeError(
+            f"`{name}` must be of dtype float16, bfloat16, float32, float64, an integer or bool, got {array.dtype}"
+        )
+    return np.require(array, dtype, "A")
+
+
+def _rounded(call: Call, dtype: np.dtype[Any]) -> Call:
+    """The call with rrelu in inference written as leaky, once its numbers are known to fit the arithmetic type."""
+    wide = dtype == np.float64
+    for name in ("slope", "lower_bound", "upper_bound"):
+        value = getattr(call, name)
+        if name not in call.activation.reads or (wide and name == "slope"):
+            continue
+        if abs(value) >= _LARGEST_FLOAT32_BEFORE_ROUNDING:
+            raise ValueError(f"`{name}` must be finite as float32, got {value!r}")
+    if call.activation.is_random and not call.training:
+        return replace(call, slope=float(middle_slope(call.lower_bound, call.upper_bound, dtype)))
+    return call
+
+
+def _aligned_gamma(x: Array, gamma: Any, axis: Any) -> Array:
+    """Gamma with as many axes as the data, in the arithmetic type or one that widens to it."""
+    given = _as_floats("gamma", gamma)
+    aligned = given.reshape(gamma_axes(x.shape, given.shape, axis))
+    arithmetic = np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
+    if aligned.dtype == arithmetic or (arithmetic == np.float32 and aligned.dtype.itemsize == 2):
+        return aligned
+    with np.errstate(over="ignore"):
+        return aligned.astype(arithmetic)
+
+
+def _target(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], like: Array | None = None) -> Array:
+    """The array to write to: the caller's, once it is known to fit, or a new one in the layout of `like`."""
+    if out is None:
+        return np.empty(shape, dtype) if like is None else np.empty_like(like, dtype=dtype, subok=False)
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise TypeError(f"`{name}` must be a NumPy array or None, got {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"`{name}` must have shape {shape}, got {out.shape}")
+    if out.dtype != dtype:
+        raise TypeError(f"`{name}` must be of dtype {dtype}, got {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError(f"`{name}` must be writeable, got a read-only array")
+    if not out.flags.aligned:
+        raise ValueError(f"`{name}` must be aligned for its dtype, got an array off its alignment")
+    return out.view(np.ndarray)
+
+
+def _upstream(d_out: Any, saved: Array) -> Array:
+    g = _as_floats("d_out", d_out)
+    if g.shape != saved.shape:
+        raise ValueError(f"`d_out` must have shape {saved.shape}, got {g.shape}")
+    return g if g.dtype == saved.dtype else g.astype(saved.dtype)
+
+
+def _apart(array: Array, *targets: Array) -> Array:
+    """The array, or a copy if a target overlaps it other than element on element."""
+    for target in targets:
+        same = array.ctypes.data == target.ctypes.data and array.strides == target.strides
+        if not (same and array.shape == target.shape) and np.may_share_memory(array, target):
+            return array.copy()
+    return array
+
+
+def _apply(call: Call, y: Array, x: Array, g: Array | None, slopes: Array | None, key: int | None) -> None:
+    _core.apply(
+        call.activation.formula, y, x, g, slopes, call.slope, key if call.draws else None,
+        call.lower_bound, call.upper_bound,
+    )  # fmt: skip
+
+
+def _result(array: Array, out: Any) -> Any:
+    """What the caller gets: their own array, or, as from NumPy's functions, a scalar where there are no axes."""
+    if out is not None:
+        return out
+    return array if array.ndim else array[()]
