@@ -76,8 +76,10 @@ SlopeRange slope_range(std::uint64_t key, double lower, double upper) {
 void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_, nb::handle gamma_, double slope,
            nb::handle key, double lower, double upper, std::uint64_t first) {
   require(formula >= 0 && formula < formula_count, "`formula` is unknown");
-  PyArrayObject* data = as_array(data_, "data");
   PyArrayObject* result = as_array(out_, "out");
+  // Signs stand for data whose shape and dtype are those of the output.
+  const bool signs = PyArray_Check(data_.ptr()) && PyArray_TYPE(as_array(data_, "data")) == NPY_UINT8;
+  PyArrayObject* data = signs ? result : as_array(data_, "data");
   Nest nest;
   Work work;
   work.formula = static_cast<Formula>(formula);
@@ -87,8 +89,16 @@ void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_,
   nest.dims = PyArray_NDIM(data);
   for (int d = 0; d < nest.dims; ++d) nest.shape[d] = PyArray_DIM(data, d);
   nest.views[out] = same_shape(result, data, "out");
-  nest.views[input] = same_shape(data, data, "data");
-  nest.used[out] = nest.used[input] = true;
+  nest.used[out] = true;
+  if (signs) {
+    PyArrayObject* packed = as_array(data_, "data");
+    require(PyArray_IS_C_CONTIGUOUS(packed) && PyArray_SIZE(packed) == static_cast<npy_intp>((nest.size() + 7) / 8),
+            "`data` must have one bit for each element");
+    work.signs = static_cast<const std::uint8_t*>(PyArray_DATA(packed));
+  } else {
+    nest.views[input] = same_shape(data, data, "data");
+    nest.used[input] = true;
+  }
   if (!upstream_.is_none()) {
     PyArrayObject* gradient = as_array(upstream_, "d_out");
     require(type_of(gradient, "d_out") == work.type, "`d_out` must have the data's dtype");
@@ -102,15 +112,92 @@ void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_,
     nest.used[slopes] = true;
   }
   if (!key.is_none()) {
-    work.drawn = nest.used[position] = true;
+    work.drawn = true;
     work.range = slope_range(nb::cast<std::uint64_t>(key), lower, upper);
     work.first = first;
+  }
+  if (work.drawn || signs) {
+    nest.used[position] = true;
     std::ptrdiff_t step = 1;
     for (int d = nest.dims - 1; d >= 0; step *= nest.shape[d--]) nest.views[position].strides[d] = step;
   }
   if (nest.size() < release_gil_from) return run_elementwise(nest, work);
   nb::gil_scoped_release release;
   run_elementwise(nest, work);
+}
+
+void pack(nb::handle bits_, nb::handle data_) {
+  PyArrayObject* bits = as_array(bits_, "bits");
+  PyArrayObject* data = as_array(data_, "data");
+  Nest nest;
+  nest.dims = PyArray_NDIM(data);
+  for (int d = 0; d < nest.dims; ++d) nest.shape[d] = PyArray_DIM(data, d);
+  nest.views[input] = same_shape(data, data, "data");
+  const Type type = type_of(data, "data");
+  require(PyArray_TYPE(bits) == NPY_UINT8 && PyArray_IS_C_CONTIGUOUS(bits) && PyArray_ISWRITEABLE(bits) &&
+              PyArray_SIZE(bits) == static_cast<npy_intp>((nest.size() + 7) / 8),
+          "`bits` must be writeable, with one bit for each element");
+  nb::gil_scoped_release release;
+  pack_signs(nest, type, static_cast<std::uint8_t*>(PyArray_DATA(bits)));
+}
+
+/// What the quick path knows of the table of activations and of the defaults, told once by Python.
+struct Quick {
+  PyObject* names[formula_count] = {};
+  PyObject* lower = nullptr;
+  PyObject* upper = nullptr;
+} quick;
+
+void register_quick(nb::tuple names, nb::handle lower, nb::handle upper) {
+  require(names.size() == formula_count, "`names` must be one for each formula");
+  for (int k = 0; k < formula_count; ++k) quick.names[k] = names[static_cast<std::size_t>(k)].inc_ref().ptr();
+  quick.lower = lower.inc_ref().ptr();
+  quick.upper = upper.inc_ref().ptr();
+}
+
+bool plain(PyObject* object) {
+  if (!PyArray_CheckExact(object)) return false;
+  auto* array = reinterpret_cast<PyArrayObject*>(object);
+  const int number = PyArray_TYPE(array);
+  const bool known = number == NPY_FLOAT || number == NPY_DOUBLE || number == NPY_HALF || number == bfloat16_number;
+  return known && PyArray_ISBEHAVED_RO(array) && PyArray_NDIM(array) > 0;
+}
+
+/// Whether the elements of two contiguous arrays of one shape are the same ones, or all apart.
+bool same_or_apart(PyArrayObject* a, PyArrayObject* b) {
+  const char* from = PyArray_BYTES(a);
+  const char* to = PyArray_BYTES(b);
+  return from == to || from + PyArray_NBYTES(a) <= to || to + PyArray_NBYTES(b) <= from;
+}
+
+/// The whole of a call without gamma and without random slopes whose arguments are of the plainest kinds, or
+/// NotImplemented: then the general path looks again, and finds the words for what is wrong.
+nb::object call(nb::handle data_, nb::handle gamma, nb::handle act_type, nb::handle slope_, nb::handle lower,
+                nb::handle upper, nb::handle training, nb::handle rng, nb::handle axis, nb::handle out_) {
+  const nb::object unknown = nb::borrow(Py_NotImplemented);
+  int formula = 0;
+  while (formula < formula_count && act_type.ptr() != quick.names[formula]) ++formula;
+  if (formula == formula_count || !gamma.is_none() || !rng.is_none() || !axis.is_none() ||
+      training.ptr() != Py_False || lower.ptr() != quick.lower || upper.ptr() != quick.upper ||
+      !PyFloat_CheckExact(slope_.ptr()) || !plain(data_.ptr()))
+    return unknown;
+  const double slope = PyFloat_AS_DOUBLE(slope_.ptr());
+  if (!(std::fabs(slope) <= 3.4028234663852886e38)) return unknown;
+  auto* data = reinterpret_cast<PyArrayObject*>(data_.ptr());
+  nb::object result;
+  if (out_.is_none()) {
+    result = nb::steal(PyArray_NewLikeArray(data, NPY_KEEPORDER, nullptr, 0));
+    if (!result.is_valid()) throw nb::python_error();
+  } else {
+    if (!plain(out_.ptr())) return unknown;
+    auto* given = reinterpret_cast<PyArrayObject*>(out_.ptr());
+    if (!PyArray_SAMESHAPE(given, data) || PyArray_TYPE(given) != PyArray_TYPE(data) || !PyArray_ISWRITEABLE(given) ||
+        !PyArray_IS_C_CONTIGUOUS(given) || !PyArray_IS_C_CONTIGUOUS(data) || !same_or_apart(given, data))
+      return unknown;
+    result = nb::borrow(out_);
+  }
+  apply(formula, result, data_, nb::none(), nb::none(), slope, nb::none(), 0.0, 0.0, 0);
+  return result;
 }
 
 void gamma_pullback(nb::handle d_data_, nb::handle d_gamma_, nb::handle upstream_, nb::handle data_,
@@ -195,8 +282,14 @@ NB_MODULE(_core, m) {
         nb::arg("gamma").none() = nb::none(), nb::arg("slope") = 0.0, nb::arg("key").none() = nb::none(),
         nb::arg("lower") = 0.0, nb::arg("upper") = 0.0, nb::arg("first") = 0,
         "Write a formula's value, or d_out times its derivative, to out.");
+  m.def("register_quick", &register_quick, nb::arg("names"), nb::arg("lower"), nb::arg("upper"),
+        "Tell the names and defaults that `call` goes by.");
+  m.def("call", &call, nb::arg("data").none(), nb::arg("gamma").none(), nb::arg("act_type").none(),
+        nb::arg("slope").none(), nb::arg("lower").none(), nb::arg("upper").none(), nb::arg("training").none(), nb::arg("rng").none(), nb::arg("axis").none(),
+        nb::arg("out").none(), "The operator on plain arguments, or NotImplemented.");
   m.def("gamma_pullback", &gamma_pullback, nb::arg("d_data").none(), nb::arg("d_gamma"), nb::arg("d_out"),
         nb::arg("data"), nb::arg("gamma"), "Write prelu's two gradients.");
+  m.def("pack_signs", &pack, nb::arg("bits"), nb::arg("data"), "Write one bit an element: whether it is above zero.");
   m.def("draw_slopes", &draw_slopes, nb::arg("out"), nb::arg("key"), nb::arg("lower"), nb::arg("upper"),
         nb::arg("first") = 0, "Write rrelu's slopes of the elements from first on.");
   m.def("num_threads", &num_threads, "How many threads a call may use.");

@@ -90,7 +90,7 @@ class Elementwise {
     if (crossing >= 0) {
       cols_ = square_side;
       rows_ = square_side;
-    } else if (in_one_piece() && !slopes_vary && (row_ < 0 || length >= packed_tile / 4)) {
+    } else if (in_one_piece() && !slopes_vary && work_.signs == nullptr && (row_ < 0 || length >= packed_tile / 4)) {
       cols_ = whole_tile;
       rows_ = 1;
     } else {
@@ -163,6 +163,25 @@ class Elementwise {
     return room.bytes;
   }
 
+  /// Numbers that are above zero where the input was.
+  const char* gather_signs(const Tile& tile, Room& room) const {
+    static constexpr std::uint16_t one16[2] = {0x3c00, 0x3f80};  // float16 and bfloat16
+    const std::ptrdiff_t n = tile.rows * tile.cols;
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      const std::ptrdiff_t at = tile.offset[position] + i / tile.cols * stride(position, row_) +
+                                i % tile.cols * stride(position, inner_);
+      const bool positive = (work_.signs[at / 8] >> (at % 8) & 1) != 0;
+      if (work_.type == float64) {
+        reinterpret_cast<double*>(room.bytes)[i] = positive ? 1.0 : 0.0;
+      } else if (work_.type == float32) {
+        reinterpret_cast<float*>(room.bytes)[i] = positive ? 1.0F : 0.0F;
+      } else {
+        reinterpret_cast<std::uint16_t*>(room.bytes)[i] = positive ? one16[work_.type] : std::uint16_t{0};
+      }
+    }
+    return room.bytes;
+  }
+
   /// One slope for the whole tile?
   bool constant_slope(const Tile& tile) const {
     return (stride(slopes, inner_) == 0 || tile.cols == 1) && (stride(slopes, row_) == 0 || tile.rows == 1);
@@ -232,7 +251,7 @@ class Elementwise {
 
   void process(const Tile& tile, Rooms& rooms) const {
     const auto n = static_cast<std::size_t>(tile.rows * tile.cols);
-    const char* x = gather(input, tile, rooms.input);
+    const char* x = work_.signs != nullptr ? gather_signs(tile, rooms.input) : gather(input, tile, rooms.input);
     const char* g = work_.backward ? gather(upstream, tile, rooms.upstream) : nullptr;
     const bool direct = contiguous(out, tile);
     char* y = direct ? at(out, tile) : rooms.out.bytes;

@@ -45,6 +45,7 @@ struct Work {
   bool backward = false;
   bool drawn = false;  // slopes come from `range`, by the index of the element
   Type slope_type = float32;
+  const std::uint8_t* signs = nullptr;  // in place of the input: the bits of pack_signs
   std::uint64_t first = 0;  // the number of the first element, where slopes are drawn
   Parameters parameters{};
   SlopeRange range{};
@@ -52,6 +53,9 @@ struct Work {
 
 /// Computes out from the other views. Every view has the same shape; strides of 0 repeat an element.
 void run_elementwise(Nest& nest, const Work& work);
+
+/// Writes one bit an element of the input, in C order from the lowest bit on: whether it is above zero.
+void pack_signs(const Nest& nest, Type type, std::uint8_t* bits);
 
 /// Threads worth waking for n elements at so many nanoseconds each.
 int threads_for(std::size_t n, double nanoseconds);

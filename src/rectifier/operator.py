@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +11,14 @@ import numpy.typing as npt
 
 from . import _core
 from .dispatch import backend_of
-from .parameters import LOWER_BOUND, SLOPE, UPPER_BOUND, Call, check_call, finite
+from .parameters import ACTIVATIONS, LOWER_BOUND, SLOPE, UPPER_BOUND, Call, check_bounds, check_call, finite_as_float32
 from .random import key_from_rng
 
 __all__ = ["LeakyReLU", "leaky_relu", "rrelu_slopes", "vjp"]
+
+# A name per formula: of the activations that need neither gamma nor a generator.
+_QUICK = tuple(sys.intern(row.name) for row in ACTIVATIONS.values() if not row.has_gamma and not row.is_random)
+_core.register_quick(_QUICK, LOWER_BOUND, UPPER_BOUND)
 
 
 def _check(
@@ -112,6 +117,9 @@ def leaky_relu(
     array([[-1. , -0.1],
            [ 0. ,  3. ]], dtype=float32)
     """
+    result = _core.call(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis, out)
+    if result is not NotImplemented:
+        return result
     call, key = _check(gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
     return backend_of(data).forward(call, data, gamma, axis, key, out)
 
@@ -223,9 +231,9 @@ def rrelu_slopes(
     wanted = np.dtype(dtype)
     if wanted not in (np.float32, np.float64):
         raise TypeError(f"`dtype` must be float32 or float64, got {wanted}")
-    lower, upper = finite("lower_bound", lower_bound), finite("upper_bound", upper_bound)
-    if lower > upper:
-        raise ValueError(f"`lower_bound` must be at most `upper_bound`, got {lower_bound!r} and {upper_bound!r}")
+    lower, upper = check_bounds(lower_bound, upper_bound)
+    finite_as_float32("lower_bound", lower)
+    finite_as_float32("upper_bound", upper)
     slopes = np.empty(shape, np.float32)
     _core.draw_slopes(slopes, key_from_rng(rng), lower, upper)
     return slopes if wanted == np.float32 else slopes.astype(wanted)

@@ -10,11 +10,25 @@ from types import MappingProxyType
 
 import numpy as np
 
-__all__ = ["ACTIVATIONS", "LOWER_BOUND", "SLOPE", "UPPER_BOUND", "Activation", "Call", "check_call", "finite"]
+__all__ = [
+    "ACTIVATIONS",
+    "LOWER_BOUND",
+    "SLOPE",
+    "UPPER_BOUND",
+    "Activation",
+    "Call",
+    "check_bounds",
+    "check_call",
+    "finite",
+    "finite_as_float32",
+]
 
 SLOPE = 0.25
 LOWER_BOUND = 0.125
 UPPER_BOUND = 0.333999991
+
+# From here on, rounding to the nearest float32 gives infinity.
+_FLOAT32_OVERFLOW = float.fromhex("0x1.ffffffp127")
 
 
 @dataclass(frozen=True)
@@ -84,6 +98,20 @@ def finite(name: str, value: object) -> float:
     return number
 
 
+def finite_as_float32(name: str, number: float) -> None:
+    """Refuse a finite number that becomes infinite when it is rounded to float32."""
+    if abs(number) >= _FLOAT32_OVERFLOW:
+        raise ValueError(f"`{name}` must be finite as float32, got {number!r}")
+
+
+def check_bounds(lower_bound: object, upper_bound: object) -> tuple[float, float]:
+    """rrelu's bounds as floats, in their order."""
+    lower, upper = finite("lower_bound", lower_bound), finite("upper_bound", upper_bound)
+    if lower > upper:
+        raise ValueError(f"`lower_bound` must be at most `upper_bound`, got {lower_bound!r} and {upper_bound!r}")
+    return lower, upper
+
+
 def check_call(
     act_type: object,
     slope: object,
@@ -100,9 +128,7 @@ def check_call(
     activation = ACTIVATIONS.get(act_type)
     if activation is None:
         raise ValueError(f"`act_type` must be one of {', '.join(ACTIVATIONS)}, got {act_type!r}")
-    lower, upper = finite("lower_bound", lower_bound), finite("upper_bound", upper_bound)
-    if lower > upper:
-        raise ValueError(f"`lower_bound` must be at most `upper_bound`, got {lower_bound!r} and {upper_bound!r}")
+    lower, upper = check_bounds(lower_bound, upper_bound)
     if not isinstance(training, (bool, np.bool_)):
         raise TypeError(f"`training` must be True or False, got {training!r}")
     if activation.has_gamma and not has_gamma:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _core
 from ..gamma import gamma_axes
-from ..parameters import Call
+from ..parameters import Call, finite_as_float32
 from ..random import middle_slope
 
 __all__ = ["forward", "vjp"]
@@ -21,7 +21,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _core.register_bfloat16(BFLOAT16.num)
 _FLOATS = (np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.float64))
-_LARGEST_FLOAT32_BEFORE_ROUNDING = float.fromhex("0x1.ffffffp127")
 
 
 def forward(call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any) -> Any:
@@ -32,40 +31,48 @@ def forward(call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: 
 
 def vjp(call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any) -> tuple[Any, Callable[..., Any]]:
     """The value, and the function that takes a gradient of the output back to the inputs."""
-    y, x, slopes, rounded = _evaluate(call, data, gamma, axis, key, out, keep_input=True)
+    y, kept, slopes, rounded = _evaluate(call, data, gamma, axis, key, out, for_gradient=True)
     if slopes is not None:
-        return _result(y, out), _gamma_pullback(x, slopes, np.shape(gamma))
+        return _result(y, out), _gamma_pullback(kept, slopes, np.shape(gamma))
+    shape, dtype, template = y.shape, y.dtype, _Layout(y)
 
     def pullback(d_out: Any, out: Any = None) -> Any:
-        g = _upstream(d_out, x)
-        dx = _target("out", out, x.shape, x.dtype, like=x)
-        _apply(rounded, dx, _apart(x, dx), _apart(g, dx), None, key)
+        g = _upstream(d_out, shape, dtype)
+        dx = _target("out", out, shape, dtype, template)
+        _apply(rounded, dx, _apart(kept, dx), _apart(g, dx), None, key)
         return _result(dx, out)
 
     return _result(y, out), pullback
 
 
 def _evaluate(
-    call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any, keep_input: bool = False
+    call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any, for_gradient: bool = False
 ) -> tuple[Array, Array, Array | None, Call]:
-    """Compute the output; return it, what the gradient needs in place of the input, gamma as used, and the call."""
+    """Compute the output; return it, what the gradient keeps in place of the input, gamma as used, and the call."""
     x = _as_floats("data", data)
     call = _rounded(call, x.dtype)
     slopes = _aligned_gamma(x, gamma, axis) if call.activation.has_gamma else None
-    y = _target("out", out, x.shape, x.dtype, like=x)
-    if keep_input and not _output_serves(call) and np.may_share_memory(x, y):
-        x = x.copy()
-    if slopes is not None and keep_input and np.may_share_memory(slopes, y):
+    y = _target("out", out, x.shape, x.dtype, _Layout(x))
+    kept = x
+    if for_gradient and call.activation.is_leaky and slopes is None:
+        kept = y if _output_serves(call) else _signs(x)
+    elif for_gradient and np.may_share_memory(x, y):
+        kept = x = x.copy()
+    if for_gradient and slopes is not None and np.may_share_memory(slopes, y):
         slopes = slopes.copy()
-    x = _apart(x, y)
-    _apply(call, y, x, None, None if slopes is None else _apart(slopes, y), key)
-    return y, y if _output_serves(call) else x, slopes, call
+    _apply(call, y, _apart(x, y), None, None if slopes is None else _apart(slopes, y), key)
+    return y, kept, slopes, call
+
+
+def _signs(x: Array) -> Array:
+    """One bit an element, whether it is above zero."""
+    bits = np.empty((x.size + 7) // 8, np.uint8)
+    _core.pack_signs(bits, x)
+    return bits
 
 
 def _output_serves(call: Call) -> bool:
     """Whether the output is above zero exactly where the input is: true of slopes that are not negative."""
-    if not call.activation.is_leaky or call.activation.has_gamma:
-        return False
     return (call.lower_bound if call.draws else call.slope) >= 0
 
 
@@ -74,8 +81,8 @@ def _gamma_pullback(x: Array, slopes: Array, gamma_shape: tuple[int, ...]) -> Ca
         out = (None, None) if out is None else out
         if not isinstance(out, tuple) or len(out) != 2:
             raise TypeError(f"`out` must be a pair of arrays for 'prelu', or None, got {type(out).__name__}")
-        g = _upstream(d_out, x)
-        dx = _target("out", out[0], x.shape, x.dtype, like=x)
+        g = _upstream(d_out, x.shape, x.dtype)
+        dx = _target("out", out[0], x.shape, x.dtype, _Layout(x))
         d_gamma = _target("out", out[1], gamma_shape, slopes.dtype)
         if np.may_share_memory(dx, d_gamma):
             raise ValueError("`out` must be two arrays apart from each other, got overlapping ones")
@@ -113,11 +120,8 @@ def _rounded(call: Call, dtype: np.dtype[Any]) -> Call:
     """The call with rrelu in inference written as leaky, once its numbers are known to fit the arithmetic type."""
     wide = dtype == np.float64
     for name in ("slope", "lower_bound", "upper_bound"):
-        value = getattr(call, name)
-        if name not in call.activation.reads or (wide and name == "slope"):
-            continue
-        if abs(value) >= _LARGEST_FLOAT32_BEFORE_ROUNDING:
-            raise ValueError(f"`{name}` must be finite as float32, got {value!r}")
+        if name in call.activation.reads and not (wide and name == "slope"):
+            finite_as_float32(name, getattr(call, name))
     if call.activation.is_random and not call.training:
         return replace(call, slope=float(middle_slope(call.lower_bound, call.upper_bound, dtype)))
     return call
@@ -134,10 +138,24 @@ def _aligned_gamma(x: Array, gamma: Any, axis: Any) -> Array:
         return aligned.astype(arithmetic)
 
 
-def _target(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], like: Array | None = None) -> Array:
-    """The array to write to: the caller's, once it is known to fit, or a new one in the layout of `like`."""
+class _Layout:
+    """The memory order of an array, without the array: new results have it, and the array can be freed."""
+
+    def __init__(self, array: Array) -> None:
+        strides = array.strides
+        by_step = sorted(range(array.ndim), key=lambda axis: -abs(strides[axis]))
+        self.axes = None if array.flags.c_contiguous else by_step
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        if self.axes is None:
+            return np.empty(shape, dtype)
+        return np.empty([shape[axis] for axis in self.axes], dtype).transpose(np.argsort(self.axes))
+
+
+def _target(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], layout: _Layout | None = None) -> Array:
+    """The array to write to: the caller's, once it is known to fit, or a new one."""
     if out is None:
-        return np.empty(shape, dtype) if like is None else np.empty_like(like, dtype=dtype, subok=False)
+        return np.empty(shape, dtype) if layout is None else layout.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise TypeError(f"`{name}` must be a NumPy array or None, got {type(out).__name__}")
     if out.shape != shape:
@@ -151,11 +169,11 @@ def _target(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], l
     return out.view(np.ndarray)
 
 
-def _upstream(d_out: Any, saved: Array) -> Array:
+def _upstream(d_out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     g = _as_floats("d_out", d_out)
-    if g.shape != saved.shape:
-        raise ValueError(f"`d_out` must have shape {saved.shape}, got {g.shape}")
-    return g if g.dtype == saved.dtype else g.astype(saved.dtype)
+    if g.shape != shape:
+        raise ValueError(f"`d_out` must have shape {shape}, got {g.shape}")
+    return g if g.dtype == dtype else g.astype(dtype)
 
 
 def _apart(array: Array, *targets: Array) -> Array:

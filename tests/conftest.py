@@ -1,0 +1,36 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+import rectifier
+from rectifier import _core
+
+# Examples are drawn from a fixed seed in CI, so that a failure there can be seen again.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture(params=["baseline", "v3", "v4"])
+def cpu_target(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test on each CPU target; one that this processor lacks is a visible skip."""
+    if request.param not in _core.cpu_targets():
+        pytest.skip(f"this CPU does not have {request.param}")
+    before = _core.cpu_target()
+    _core.set_cpu_target(request.param)
+    yield request.param
+    _core.set_cpu_target(before)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Put the number of threads back after a test that changes it."""
+    before = rectifier.get_num_threads()
+    yield
+    rectifier.set_num_threads(before)

@@ -1,0 +1,184 @@
+"""The thread pool: how many threads, fork, many callers at once, sleep between calls."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import rectifier
+from rectifier import leaky_relu, vjp
+from ulp import assert_same_bits
+
+X = np.random.default_rng(3).standard_normal((40, 64, 28, 28)).astype(np.float32)
+GAMMA = np.linspace(-0.5, 0.5, 64, dtype=np.float32)
+
+
+def one_step(_: int = 0) -> tuple[bytes, bytes]:
+    y, pullback = vjp(X, gamma=GAMMA, act_type="prelu")
+    _, d_gamma = pullback(X)
+    return leaky_relu(y, act_type="gelu").tobytes()[-4096:], d_gamma.tobytes()
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_number_of_threads(threads: None) -> None:
+    rectifier.set_num_threads(3)
+    assert rectifier.get_num_threads() == 3
+    rectifier.set_num_threads(np.int64(2))
+    assert rectifier.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("n", [0, -1, 1025])
+def test_number_of_threads_out_of_range(n: int) -> None:
+    with pytest.raises(ValueError, match=rf"`n` must be from 1 to 1024, got {n}"):
+        rectifier.set_num_threads(n)
+
+
+@pytest.mark.parametrize("n", [1.0, "2", None, True])
+def test_number_of_threads_of_the_wrong_type(n: object) -> None:
+    with pytest.raises(TypeError, match="`n` must be an integer, got "):
+        rectifier.set_num_threads(n)  # type: ignore[arg-type]
+
+
+SHOW = "import rectifier; print(rectifier.get_num_threads())"
+
+
+def test_environment_decides() -> None:
+    cpus = len(os.sched_getaffinity(0))
+    unset = {"RECTIFIER_NUM_THREADS": "", "OMP_NUM_THREADS": ""}
+    assert int(python(SHOW, **{**unset, "RECTIFIER_NUM_THREADS": "3", "OMP_NUM_THREADS": "5"}).stdout) == 3
+    assert int(python(SHOW, **{**unset, "OMP_NUM_THREADS": "5,2"}).stdout) == 5
+    assert 1 <= int(python(SHOW, **unset).stdout) <= cpus
+    one = python("import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); " + SHOW, **unset)
+    assert int(one.stdout) == 1
+
+
+@pytest.mark.parametrize("text", ["0", "many", "-2", "2000"])
+def test_environment_that_makes_no_sense(text: str) -> None:
+    result = python(SHOW, RECTIFIER_NUM_THREADS=text)
+    assert result.returncode == 1
+    assert f"`RECTIFIER_NUM_THREADS` must be an integer from 1 to 1024, got '{text}'" in result.stderr
+
+
+def test_target_from_the_environment() -> None:
+    show = "import rectifier; print(rectifier.show_config(mode='dicts')['cpu_target'])"
+    for target in rectifier.show_config(mode="dicts")["cpu_targets"]:  # type: ignore[index]
+        assert python(show, RECTIFIER_ISA=target).stdout.strip() == target
+    result = python(show, RECTIFIER_ISA="v9")
+    assert result.returncode == 1
+    assert "`RECTIFIER_ISA` must be one of baseline" in result.stderr
+    assert "on this CPU, got 'v9'" in result.stderr
+
+
+def test_a_forked_child_works(threads: None) -> None:
+    rectifier.set_num_threads(2)
+    expected = one_step()
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        assert pool.map(one_step, range(12)) == [expected] * 12
+    assert one_step() == expected
+
+
+def test_a_child_forked_under_load_works(threads: None) -> None:
+    """Fork while other threads are inside the pool: the child must not wait for threads it does not have."""
+    rectifier.set_num_threads(2)
+    expected, stop = one_step(), threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            one_step()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    try:
+        for _ in range(5):
+            process = os.fork()
+            if process == 0:
+                os._exit(0 if one_step() == expected else 1)
+            assert os.waitpid(process, 0)[1] == 0
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()
+
+
+def test_many_callers_at_once(threads: None) -> None:
+    rectifier.set_num_threads(4)
+    expected = one_step()
+    results: list[tuple[bytes, bytes]] = []
+
+    def work() -> None:
+        for _ in range(5):
+            results.append(one_step())
+
+    callers = [threading.Thread(target=work) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert results == [expected] * 40
+
+
+def test_the_gil_is_released(threads: None) -> None:
+    """Another Python thread counts on while a long call runs."""
+    rectifier.set_num_threads(1)
+    x = np.full(2**25, -1.0, np.float32)
+    out = np.empty_like(x)
+    counted, during, done = [0], [0], threading.Event()
+
+    def count() -> None:
+        while not done.is_set():
+            counted[0] += 1
+
+    counter = threading.Thread(target=count)
+    counter.start()
+    before = counted[0]
+    leaky_relu(x, act_type="rrelu", training=True, rng=1, out=out)
+    during[0] = counted[0] - before
+    done.set()
+    counter.join()
+    assert during[0] > 1000
+
+
+def test_idle_threads_sleep(threads: None) -> None:
+    """After a call the process uses no CPU time: the pool's threads do not spin."""
+    rectifier.set_num_threads(4)
+    for _ in range(20):
+        one_step()
+    start = time.process_time()
+    threading.Event().wait(0.5)
+    assert time.process_time() - start < 0.1
+
+
+def test_results_do_not_depend_on_threads(threads: None) -> None:
+    rectifier.set_num_threads(1)
+    expected = one_step()
+    for n in (2, 3, 7):
+        rectifier.set_num_threads(n)
+        assert one_step() == expected
+
+
+@pytest.mark.parametrize("view", ["C", "channels last", "every other"])
+def test_gamma_sums_depend_on_shape_alone(view: str, threads: None) -> None:
+    x, y = X, np.ascontiguousarray(X[::-1])
+    _, expected = vjp(x, gamma=GAMMA, act_type="prelu")[1](y)
+    if view == "channels last":
+        x, y = (np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for a in (x, y))
+    if view == "every other":
+        x, y = (np.repeat(a, 2, axis=3)[..., ::2] for a in (x, y))
+    for n in (1, 2, 5):
+        rectifier.set_num_threads(n)
+        d_x, d_gamma = vjp(x, gamma=GAMMA, act_type="prelu")[1](y)
+        assert_same_bits(d_gamma, expected)
+        assert d_x.shape == x.shape
