@@ -37,7 +37,8 @@ def ulp_errors(actual, expected_hi, expected_lo=0.0):
 
     The true value is ``expected_hi`` plus ``expected_lo`` units in the last place of float64 at ``expected_hi``, so
     that a float64 result can be measured to a fraction of an ULP, subnormals included. An infinite result counts as
-    the power of two that follows the greatest finite number; an infinite expectation has to be met exactly.
+    the power of two that follows the greatest finite number, or as the true value where that is greater; an infinite
+    expectation has to be met exactly.
     """
     actual = np.asarray(actual)
     hi = np.broadcast_to(np.asarray(expected_hi, np.float64), actual.shape)
@@ -45,7 +46,8 @@ def ulp_errors(actual, expected_hi, expected_lo=0.0):
     got = actual.astype(np.float64)
     unit = ulp_exponent(hi, actual.dtype)
     with np.errstate(all="ignore"):
-        beyond = np.ldexp(np.copysign(1.0, got), FORMATS[actual.dtype].highest + 1 - unit)
+        beyond = np.ldexp(1.0, FORMATS[actual.dtype].highest + 1 - unit)
+        beyond = np.copysign(np.maximum(beyond, np.ldexp(np.abs(hi), -unit)), got)
         scaled = np.where(np.isinf(got), beyond, np.ldexp(got, -unit))
         rest = np.ldexp(lo, ulp_exponent(hi, np.float64) - unit)
         error = np.abs(scaled - np.ldexp(hi, -unit) - rest)

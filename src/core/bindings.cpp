@@ -141,6 +141,33 @@ void pack(nb::handle bits_, nb::handle data_) {
   pack_signs(nest, type, static_cast<std::uint8_t*>(PyArray_DATA(bits)));
 }
 
+/// The bytes from the first to the last that an array's elements touch.
+void extent(PyArrayObject* array, const char*& from, const char*& to) {
+  from = to = PyArray_BYTES(array);
+  if (PyArray_SIZE(array) == 0) return;
+  for (int d = 0; d < PyArray_NDIM(array); ++d) {
+    const std::ptrdiff_t reach = PyArray_STRIDE(array, d) * (PyArray_DIM(array, d) - 1);
+    (reach < 0 ? from : to) += reach;
+  }
+  to += PyArray_ITEMSIZE(array);
+}
+
+/// Whether writing to one array, element after element, can change elements of the other that are read later.
+bool in_the_way(nb::handle target_, nb::handle source_) {
+  PyArrayObject* target = as_array(target_, "target");
+  PyArrayObject* source = as_array(source_, "source");
+  const char *from, *to, *other_from, *other_to;
+  extent(target, from, to);
+  extent(source, other_from, other_to);
+  if (to <= other_from || other_to <= from) return false;
+  if (PyArray_DATA(target) != PyArray_DATA(source) || !PyArray_SAMESHAPE(target, source) ||
+      PyArray_ITEMSIZE(target) != PyArray_ITEMSIZE(source))
+    return true;
+  for (int d = 0; d < PyArray_NDIM(target); ++d)
+    if (PyArray_STRIDE(target, d) != PyArray_STRIDE(source, d) && PyArray_DIM(target, d) > 1) return true;
+  return false;
+}
+
 /// What the quick path knows of the table of activations and of the defaults, told once by Python.
 struct Quick {
   PyObject* names[formula_count] = {};
@@ -289,6 +316,8 @@ NB_MODULE(_core, m) {
         nb::arg("out").none(), "The operator on plain arguments, or NotImplemented.");
   m.def("gamma_pullback", &gamma_pullback, nb::arg("d_data").none(), nb::arg("d_gamma"), nb::arg("d_out"),
         nb::arg("data"), nb::arg("gamma"), "Write prelu's two gradients.");
+  m.def("in_the_way", &in_the_way, nb::arg("target"), nb::arg("source"),
+        "Whether writing to target, element after element, can change later elements of source.");
   m.def("pack_signs", &pack, nb::arg("bits"), nb::arg("data"), "Write one bit an element: whether it is above zero.");
   m.def("draw_slopes", &draw_slopes, nb::arg("out"), nb::arg("key"), nb::arg("lower"), nb::arg("upper"),
         nb::arg("first") = 0, "Write rrelu's slopes of the elements from first on.");

@@ -1,8 +1,10 @@
 // The order of gamma's sums, fixed by the shapes of data and gamma alone:
-//   The axes, in C order, fall into groups of neighbours that gamma covers whole (kept) or sums over (reduced). Element i
-//   of the last reduced group adds to partial sum i mod 16 of its block; a block is 4096 elements of that group, or as
-//   many whole rows of it as fit into 4096. The 16 partial sums, and then the blocks, are added in pairs.
-// The layout in memory only decides which of two loops does a block: along the reduced group, or across the kept one.
+//   The axes, in C order, fall into groups of neighbours that gamma has for itself (kept) or sums over (reduced). The
+//   last reduced group is a row. Element i of a row adds to lane i mod L of its block, where L is the length of the row
+//   up to 64, and 16 beyond; a block is 4096 elements of one row, or as many whole rows as 4096 elements hold. The
+//   lanes of a block, and then the blocks, are added in pairs.
+// The layout in memory only decides which loop does a block: along a row, across the kept group, or along a stretch of
+// kept elements with their short rows.
 #include "gamma_gradient.hpp"
 
 #include <cmath>
@@ -16,7 +18,9 @@ namespace rectifier {
 namespace {
 
 constexpr std::ptrdiff_t block_length = 4096;
-constexpr std::ptrdiff_t most_kept = 256;   // sums held by one task
+constexpr std::ptrdiff_t short_row = 64;    // rows up to this length have a lane for each element
+constexpr std::ptrdiff_t most_kept = 1024;  // kept elements of one task
+constexpr std::ptrdiff_t most_lanes = 4096; // their lanes
 constexpr std::ptrdiff_t piece = 1024;      // elements brought together from a scattered layout at a time
 constexpr std::ptrdiff_t task_elements = 1 << 16;
 enum Part : int { part_dx, part_upstream, part_input, part_gamma, part_d_gamma, part_count };
@@ -173,15 +177,22 @@ class GammaGradient {
       block_rows_ = block_length / (reduced_size_ > 0 ? reduced_size_ : 1);
     }
     blocks_ = segments_ * ((rows_ + block_rows_ - 1) / block_rows_);
-    across_ = kept_size_ >= 8 && kept_.contiguous(part_input, item_) &&
-              !(reduced_.contiguous(part_input, item_) && reduced_size_ > 1);
+    const bool row_in_line = reduced_.contiguous(part_input, item_) && reduced_size_ > 1;
+    if (kept_size_ >= 8 && kept_.contiguous(part_input, item_) && !row_in_line) {
+      loop_ = across;
+    } else {
+      loop_ = reduced_size_ > short_row ? along : joint;
+    }
+    lanes_ = reduced_size_ > short_row ? static_cast<std::ptrdiff_t>(sum_lanes) : reduced_size_;
     const std::ptrdiff_t in_block = (segments_ > 1 ? block_length : reduced_size_) *
                                     (rows_ < block_rows_ ? rows_ : block_rows_);
-    chunk_ = across_ ? most_kept : task_elements / in_block;
-    if (chunk_ > most_kept) chunk_ = most_kept;
+    chunk_ = loop_ == along ? task_elements / in_block : most_kept;
+    // Across, the sums are written again for every row: they should leave room in the nearest cache.
+    const std::ptrdiff_t room = loop_ == across ? most_lanes / 2 : most_lanes;
+    if (chunk_ > room / lanes_) chunk_ = room / lanes_;
     if (chunk_ > kept_size_) chunk_ = kept_size_;
     if (chunk_ < 1) chunk_ = 1;
-    while (across_ && chunk_ > 64 && blocks_ * ((kept_size_ + chunk_ - 1) / chunk_) < 8) chunk_ /= 2;
+    while (loop_ == across && chunk_ > 64 && blocks_ * ((kept_size_ + chunk_ - 1) / chunk_) < 8) chunk_ /= 2;
     chunks_ = (kept_size_ + chunk_ - 1) / chunk_;
     run_of_chunks_ = task_elements / 4 / (in_block * chunk_);
     if (run_of_chunks_ < 1) run_of_chunks_ = 1;
@@ -197,9 +208,9 @@ class GammaGradient {
   };
 
   struct Rooms {
-    alignas(64) double lanes[most_kept * sum_lanes];
-    alignas(64) double slopes[most_kept];
-    alignas(64) double narrow[most_kept];
+    alignas(64) double lanes[most_lanes];
+    alignas(64) double gamma[most_kept];   // a slope for each kept element
+    alignas(64) double slopes[most_lanes]; // a slope for each element of a stretch
     alignas(64) char upstream[piece * 8], input[piece * 8], dx[piece * 8];
   };
 
@@ -220,33 +231,42 @@ class GammaGradient {
       task.first = c * chunk_;
       task.count = kept_size_ - task.first < chunk_ ? kept_size_ - task.first : chunk_;
       read_slopes(task, rooms);
-      std::memset(rooms.lanes, 0, sizeof(double) * static_cast<std::size_t>(task.count) * sum_lanes);
-      for (std::ptrdiff_t row = task.row; row < task.last_row; ++row)
-        across_ ? sum_across(task, row, rooms) : sum_along(task, row, rooms);
+      std::memset(rooms.lanes, 0, sizeof(double) * static_cast<std::size_t>(task.count * lanes_));
+      for (std::ptrdiff_t row = task.row; row < task.last_row; ++row) {
+        if (loop_ == along) sum_along(task, row, rooms);
+        if (loop_ == across) sum_across(task, row, rooms);
+        if (loop_ == joint) sum_joint(task, row, rooms);
+      }
       store_sums(task, rooms);
     }
   }
 
-  /// Gamma of the task's kept elements, in the arithmetic type.
+  /// Gamma of the task's kept elements, in the arithmetic type, and repeated along short rows.
   void read_slopes(const Task& task, Rooms& rooms) const {
     const auto size = static_cast<std::ptrdiff_t>(item_size(pass_.gamma_type));
-    char* to = reinterpret_cast<char*>(rooms.narrow);
+    char* narrow = reinterpret_cast<char*>(rooms.slopes);
     kept_.stretches(part_gamma, task.first, task.count,
                     [&](std::ptrdiff_t offset, std::ptrdiff_t n, std::ptrdiff_t stride, std::ptrdiff_t done) {
-                      copy_tile(static_cast<std::size_t>(size), to + done * size, 0, size,
+                      copy_tile(static_cast<std::size_t>(size), narrow + done * size, 0, size,
                                 base_[part_gamma] + task.base[part_gamma] + offset, 0, stride, 1, n);
                     });
     const auto n = static_cast<std::size_t>(task.count);
     if (slope_size(pass_.gamma_type) == slope_size(pass_.type)) {
-      kernels_.widen[pass_.gamma_type](rooms.slopes, to, n);
+      kernels_.widen[pass_.gamma_type](rooms.gamma, narrow, n);
     } else {
-      std::memcpy(rooms.slopes, to, n * static_cast<std::size_t>(size));
+      std::memcpy(rooms.gamma, narrow, n * static_cast<std::size_t>(size));
+    }
+    if (loop_ == joint && lanes_ > 1) {
+      const std::size_t scalar = slope_size(pass_.type);
+      copy_tile(scalar, reinterpret_cast<char*>(rooms.slopes), lanes_ * static_cast<std::ptrdiff_t>(scalar),
+                static_cast<std::ptrdiff_t>(scalar), reinterpret_cast<const char*>(rooms.gamma),
+                static_cast<std::ptrdiff_t>(scalar), 0, task.count, lanes_);
     }
   }
 
   double slope(const Rooms& rooms, std::ptrdiff_t k) const {
-    return slope_size(pass_.type) == 8 ? rooms.slopes[k]
-                                       : static_cast<double>(reinterpret_cast<const float*>(rooms.slopes)[k]);
+    return slope_size(pass_.type) == 8 ? rooms.gamma[k]
+                                       : static_cast<double>(reinterpret_cast<const float*>(rooms.gamma)[k]);
   }
 
   /// n elements of an array from position i of a group on, in one piece.
@@ -300,7 +320,7 @@ class GammaGradient {
       for (std::ptrdiff_t i = 0; i < task.length; i += step) {
         const std::ptrdiff_t n = task.length - i < step ? task.length - i : step;
         stretch(reduced_, base, task.from + i, n, rooms, [&](char* dx, const char* g, const char* x) {
-          kernels_.sum_along[pass_.type](dx, g, x, gamma, static_cast<std::size_t>(n), rooms.lanes + k * sum_lanes);
+          kernels_.sum_along[pass_.type](dx, g, x, gamma, static_cast<std::size_t>(n), rooms.lanes + k * lanes_);
         });
       }
     }
@@ -309,31 +329,71 @@ class GammaGradient {
   void sum_across(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
     std::ptrdiff_t row_base[part_count], base[part_count];
     offsets(task, row, row_base);
-    for (std::ptrdiff_t i = 0; i < task.length; ++i) {
+    // Rows a constant distance apart go to the kernel together, unless they have to be gathered one by one.
+    const bool together = reduced_.dims <= 1 && kept_.contiguous(part_upstream, item_) &&
+                          (!pass_.wants_dx || kept_.contiguous(part_dx, item_));
+    Rows rows{1, 0, 0, 0, 0, static_cast<std::size_t>(lanes_)};
+    if (together && reduced_.dims == 1)
+      rows = {static_cast<std::size_t>(task.length), reduced_.strides[part_dx][0], reduced_.strides[part_upstream][0],
+              reduced_.strides[part_input][0], 0, static_cast<std::size_t>(lanes_)};
+    for (std::ptrdiff_t i = 0; i < task.length; i += static_cast<std::ptrdiff_t>(rows.count)) {
       for (int p = 0; p < part_count; ++p)
         base[p] = row_base[p] + reduced_.offset(static_cast<Part>(p), task.from + i);
-      double* sums = rooms.lanes + i % static_cast<std::ptrdiff_t>(sum_lanes) * task.count;
+      rows.first_lane = static_cast<std::size_t>(i % lanes_);
       stretch(kept_, base, task.first, task.count, rooms, [&](char* dx, const char* g, const char* x) {
-        kernels_.sum_across[pass_.type](dx, g, x, rooms.slopes, static_cast<std::size_t>(task.count), sums);
+        kernels_.sum_across[pass_.type](dx, g, x, rooms.gamma, static_cast<std::size_t>(task.count), rooms.lanes, rows);
       });
     }
   }
 
-  /// Adds the 16 partial sums of each kept element in pairs.
+  /// Whether kept elements lie one after the other with their rows between them.
+  bool rows_adjoin(Part p) const {
+    return reduced_.contiguous(p, item_) &&
+           (kept_size_ == 1 || (kept_.dims == 1 && kept_.strides[p][0] == reduced_size_ * item_));
+  }
+
+  void sum_joint(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
+    std::ptrdiff_t row_base[part_count], base[part_count];
+    offsets(task, row, row_base);
+    const bool whole = rows_adjoin(part_input) && rows_adjoin(part_upstream) && (!pass_.wants_dx || rows_adjoin(part_dx));
+    const std::ptrdiff_t at_once = whole ? task.count : 1;
+    const auto n = static_cast<std::size_t>(at_once * lanes_);
+    const std::size_t scalar = slope_size(pass_.type);
+    for (std::ptrdiff_t k = 0; k < task.count; k += at_once) {
+      for (int p = 0; p < part_count; ++p)
+        base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
+      const char* slopes = reinterpret_cast<const char*>(lanes_ == 1 ? rooms.gamma : rooms.slopes) + static_cast<std::size_t>(k * lanes_) * scalar;
+      stretch(reduced_, base, 0, reduced_size_, rooms, [&](char* dx, const char* g, const char* x) {
+        kernels_.sum_across[pass_.type](dx, g, x, slopes, n, rooms.lanes + k * lanes_, {1, 0, 0, 0, 0, 1});
+      });
+    }
+  }
+
+  /// Adds the lanes of each kept element in pairs.
   void store_sums(const Task& task, Rooms& rooms) const {
-    const std::ptrdiff_t lane_step = across_ ? task.count : 1;
-    const std::ptrdiff_t kept_step = across_ ? 1 : static_cast<std::ptrdiff_t>(sum_lanes);
+    const std::ptrdiff_t lane_step = loop_ == across ? task.count : 1;
+    const std::ptrdiff_t kept_step = loop_ == across ? 1 : lanes_;
+    if (lanes_ == 1 && blocks_ == 1) return write_all(task, rooms.lanes);
     for (std::ptrdiff_t k = 0; k < task.count; ++k) {
-      double sums[sum_lanes];
-      for (std::size_t lane = 0; lane < sum_lanes; ++lane)
-        sums[lane] = rooms.lanes[static_cast<std::ptrdiff_t>(lane) * lane_step + k * kept_step];
-      const double sum = pairwise(sums, sum_lanes);
+      double lanes[short_row];
+      for (std::ptrdiff_t lane = 0; lane < lanes_; ++lane) lanes[lane] = rooms.lanes[lane * lane_step + k * kept_step];
+      const double sum = pairwise(lanes, static_cast<std::size_t>(lanes_));
       const std::ptrdiff_t at = task.outer * kept_size_ + task.first + k;
       if (blocks_ > 1) {
         partial_[static_cast<std::size_t>(at * blocks_ + task.block)] = sum;
       } else {
         write(task.outer, task.first + k, sum);
       }
+    }
+  }
+
+  void write_all(const Task& task, const double* sums) const {
+    if (pass_.d_gamma_type == float32 && kept_.contiguous(part_d_gamma, 4)) {
+      auto* to = reinterpret_cast<float*>(base_[part_d_gamma] + outer_kept_.offset(part_d_gamma, task.outer) +
+                                          kept_.offset(part_d_gamma, task.first));
+      for (std::ptrdiff_t k = 0; k < task.count; ++k) to[k] = static_cast<float>(sums[k]);
+    } else {
+      for (std::ptrdiff_t k = 0; k < task.count; ++k) write(task.outer, task.first + k, sums[k]);
     }
   }
 
@@ -358,7 +418,8 @@ class GammaGradient {
   std::ptrdiff_t total_ = 1, kept_size_ = 1, reduced_size_ = 1, rows_ = 1;
   std::ptrdiff_t segments_ = 1, block_rows_ = 1, blocks_ = 1;
   std::ptrdiff_t chunk_ = 1, chunks_ = 1, run_of_chunks_ = 1, chunk_runs_ = 1, tasks_ = 1;
-  bool across_ = false;
+  enum { along, across, joint } loop_ = along;
+  std::ptrdiff_t lanes_ = 1;
   mutable std::vector<double> partial_;
 };
 

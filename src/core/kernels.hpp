@@ -33,6 +33,13 @@ struct SlopeRange {
     float last;  // the greatest float below upper, or lower where the two are equal
 };
 
+// Rows of a matrix: how many, how far apart in bytes, and which lane of sums the first one adds to.
+struct Rows {
+    std::size_t count;
+    std::ptrdiff_t dx, g, x;
+    std::size_t first_lane, lanes;
+};
+
 struct Kernels {
     const char* name;
     // y = f(x)
@@ -47,9 +54,10 @@ struct Kernels {
                                        Access);
     // One slope for the whole run: dx as above, and lanes[i % 16] += g[i] * x[i] where x[i] > 0 is false.
     void (*sum_along[type_count])(void* dx, const void* g, const void* x, double slope, std::size_t n, double* lanes);
-    // A slope and a sum per element: dx as above, and sums[i] += g[i] * x[i] where x[i] > 0 is false.
+    // A slope and a sum per element, row after row: dx as above, and sums[lane][i] += g[i] * x[i] where x[i] > 0 is
+    // false, the lane of a row being its number modulo the count of lanes.
     void (*sum_across[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n,
-                                   double* sums);
+                                   double* sums, const Rows&);
     // Element type -> arithmetic type
     void (*widen[type_count])(void* wide, const void* narrow, std::size_t n);
     // Slopes of the elements first, first + 1, ... in the type given (float or double)

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "formulas.hpp"
 #include "kernels.hpp"
@@ -32,6 +33,15 @@ inline void prefetch(const T* p) {
         __builtin_prefetch(reinterpret_cast<const char*>(p) + ahead + byte, for_write ? 1 : 0, 3);
 #else
     (void)p;
+#endif
+}
+
+template <class T>
+inline void prefetch_line(const T* p) {
+#if defined(__GNUC__) || defined(__clang__)
+  __builtin_prefetch(reinterpret_cast<const char*>(p) + ahead, 0, 3);
+#else
+  (void)p;
 #endif
 }
 

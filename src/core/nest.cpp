@@ -36,12 +36,24 @@ bool joins(const Nest& nest, int outer, int inner) {
 template <class U>
 void copy_items(char* to, std::ptrdiff_t to_row, std::ptrdiff_t to_col, const char* from, std::ptrdiff_t from_row,
                 std::ptrdiff_t from_col, std::ptrdiff_t rows, std::ptrdiff_t cols) {
-  for (std::ptrdiff_t r = 0; r < rows; ++r, to += to_row, from += from_row)
+  for (std::ptrdiff_t r = 0; r < rows; ++r, to += to_row, from += from_row) {
+    constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(U));
+    if (from_col == size && to_col == size) {
+      std::memcpy(to, from, static_cast<std::size_t>(cols) * sizeof(U));
+      continue;
+    }
+    if (from_col == 0 && to_col == size) {
+      U item;
+      std::memcpy(&item, from, sizeof(U));
+      for (std::ptrdiff_t c = 0; c < cols; ++c) std::memcpy(to + c * size, &item, sizeof(U));
+      continue;
+    }
     for (std::ptrdiff_t c = 0; c < cols; ++c) {
       U item;  // through memcpy: NumPy's arrays may lie off their type's alignment
       std::memcpy(&item, from + c * from_col, sizeof(U));
       std::memcpy(to + c * to_col, &item, sizeof(U));
     }
+  }
 }
 
 }  // namespace
@@ -89,7 +101,7 @@ int threads_for(std::size_t n, double nanoseconds) {
 void copy_tile(std::size_t item, char* to, std::ptrdiff_t to_row, std::ptrdiff_t to_col, const char* from,
                std::ptrdiff_t from_row, std::ptrdiff_t from_col, std::ptrdiff_t rows, std::ptrdiff_t cols) {
   // The inner loop goes where both places together take the shorter steps.
-  if (magnitude(to_row) + magnitude(from_row) < magnitude(to_col) + magnitude(from_col)) {
+  if (rows > 1 && (cols == 1 || magnitude(to_row) + magnitude(from_row) < magnitude(to_col) + magnitude(from_col))) {
     return copy_tile(item, to, to_col, to_row, from, from_col, from_row, cols, rows);
   }
   if (item == 2) {

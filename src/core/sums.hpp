@@ -1,6 +1,6 @@
 // prelu's backward pass: the data's gradient and the terms of gamma's gradient in one pass. Included once per CPU target.
-// Products and sums are double: the product of two floats is exact there, and no fused operation is used, so that every
-// target gives the same bits. Element i of a run always adds to partial sum i mod 16.
+// Terms and sums are double. The product of two floats is exact there, so that fusing it with the sum changes nothing; that
+// of two doubles is rounded before it is added, on every target alike.
 #pragma once
 
 #include <cstddef>
@@ -9,64 +9,138 @@
 
 namespace rectifier::RECTIFIER_TARGET {
 
-/// Elements handled between the two steps of the pass, so that the second finds the data in the nearest cache.
-constexpr std::size_t sum_block = 256;
+/// Elements of one step: a whole number of registers of any type, and a lane each in sum_along.
+constexpr std::size_t step = sum_lanes;
+static_assert(step % f32::width == 0 && step % f64::width == 0, "a step is made of whole registers");
 
-/// n elements as float or double; 16-bit types are widened into room.
-template <class E, class S> RECTIFIER_INLINE const S* as_scalars(const E* x, S* room, std::size_t n) {
-  if constexpr (sizeof(E) == 2) {
-    widen_loop<E>(room, x, n);
-    return room;
+/// Elements of any type as doubles.
+template <class E> RECTIFIER_INLINE f64 load_wide(const E* p) {
+  if constexpr (sizeof(E) == 8) {
+    return load<f64>(p);
   } else {
-    (void)room;
-    (void)n;
-    return x;
+#if RECTIFIER_LEVEL == 4
+    if constexpr (sizeof(E) == 4) {
+      return _mm512_cvtps_pd(_mm256_loadu_ps(p));
+    } else if constexpr (std::is_same_v<E, half>) {
+      return _mm512_cvtps_pd(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+    } else {
+      const __m128i upper = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+      return _mm512_cvtps_pd(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(upper), 16)));
+    }
+#elif RECTIFIER_LEVEL == 3
+    if constexpr (sizeof(E) == 4) {
+      return _mm256_cvtps_pd(_mm_loadu_ps(p));
+    } else {
+      const __m128i narrow = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+      if constexpr (std::is_same_v<E, half>) return _mm256_cvtps_pd(_mm_cvtph_ps(narrow));
+      return _mm256_cvtps_pd(_mm_castsi128_ps(_mm_slli_epi32(_mm_cvtepu16_epi32(narrow), 16)));
+    }
+#else
+    return static_cast<double>(load<f32>(p).v);
+#endif
   }
 }
 
-template <class S> RECTIFIER_INLINE double term(S g, S x) {
-  const double product = static_cast<double>(g) * static_cast<double>(x);
-  return x > S(0) ? 0.0 : product;
+/// sum + g * x where x > 0 is false.
+template <class E> RECTIFIER_INLINE f64 add_term(f64 sum, const E* g, const E* x) {
+  const f64 wide_x = load_wide(x), wide_g = load_wide(g);
+#if RECTIFIER_LEVEL == 4
+  const __mmask8 counted = _mm512_cmp_pd_mask(wide_x.v, _mm512_setzero_pd(), _CMP_NGT_UQ);
+  if constexpr (sizeof(E) < 8) return _mm512_mask3_fmadd_pd(wide_g.v, wide_x.v, sum.v, counted);
+  return _mm512_mask_add_pd(sum.v, counted, sum.v, _mm512_mul_pd(wide_g.v, wide_x.v));
+#else
+  return sum + select(positive(wide_x), f64(0.0), wide_g * wide_x);
+#endif
 }
 
-template <class E>
-void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope, std::size_t n, double* lanes) {
-  using S = typename Arithmetic<E>::scalar;
-  const Parameters parameters{slope, 0.0, 0.0};
-  S room_g[sum_block], room_x[sum_block];
-  double sums[sum_lanes];
-  for (std::size_t k = 0; k < sum_lanes; ++k) sums[k] = lanes[k];
-  for (std::size_t i = 0; i < n; i += sum_block) {
-    const std::size_t count = n - i < sum_block ? n - i : sum_block;
-    const E* block_g = static_cast<const E*>(g_) + i;
-    const E* block_x = static_cast<const E*>(x_) + i;
-    const S* g = as_scalars(block_g, room_g, count);
-    const S* x = as_scalars(block_x, room_x, count);
-    std::size_t k = 0;
-    for (; k + sum_lanes <= count; k += sum_lanes)
-      for (std::size_t lane = 0; lane < sum_lanes; ++lane) sums[lane] += term(g[k + lane], x[k + lane]);
-    for (std::size_t lane = 0; k + lane < count; ++lane) sums[lane] += term(g[k + lane], x[k + lane]);
-    // After the sums: dx may be g or x itself.
-    if (dx_ != nullptr)
-      pullback_loop<E, Leaky>(static_cast<E*>(dx_) + i, block_g, block_x, count, parameters, cached);
+/// One step of the data's gradient; nothing where dx is null.
+template <class E, class Slope>
+RECTIFIER_INLINE void step_dx(E* dx, const E* g, const E* x, const Slope& slope) {
+  using V = typename Arithmetic<E>::lanes;
+  if (dx == nullptr) return;
+  for (std::size_t k = 0; k < step; k += V::width)
+    store(dx + k, leaky_pullback(load<V>(g + k), load<V>(x + k), slope(k)));
+}
+
+/// The elements of a run's last, partial step, with zeros behind them.
+template <class E> struct Padded {
+  E elements[step] = {};
+  Padded(const E* from, std::size_t n) {
+    for (std::size_t k = 0; k < n; ++k) elements[k] = from[k];
   }
-  for (std::size_t k = 0; k < sum_lanes; ++k) lanes[k] = sums[k];
+};
+
+template <class E>
+void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope_, std::size_t n, double* lanes) {
+  using V = typename Arithmetic<E>::lanes;
+  E* dx = static_cast<E*>(dx_);
+  const E* g = static_cast<const E*>(g_);
+  const E* x = static_cast<const E*>(x_);
+  const V repeated(static_cast<typename V::scalar>(slope_));
+  const auto slope = [repeated](std::size_t) { return repeated; };
+  constexpr std::size_t registers = step / f64::width;
+  f64 sums[registers];
+  for (std::size_t r = 0; r < registers; ++r) sums[r] = load<f64>(lanes + r * f64::width);
+  // The sums come first in each step: dx may be g or x itself.
+  const auto add = [&sums](const E* at_g, const E* at_x) {
+    for (std::size_t r = 0; r < registers; ++r)
+      sums[r] = add_term(sums[r], at_g + r * f64::width, at_x + r * f64::width);
+  };
+  std::size_t i = 0;
+  for (; i + step <= n; i += step) {
+    prefetch_line(g + i);
+    prefetch_line(x + i);
+    add(g + i, x + i);
+    step_dx(dx == nullptr ? dx : dx + i, g + i, x + i, slope);
+  }
+  if (i < n) {
+    const Padded<E> last_g(g + i, n - i), last_x(x + i, n - i);
+    add(last_g.elements, last_x.elements);
+    E last[step];
+    step_dx(static_cast<E*>(last), last_g.elements, last_x.elements, slope);
+    for (std::size_t k = 0; dx != nullptr && i + k < n; ++k) dx[i + k] = last[k];
+  }
+  for (std::size_t r = 0; r < registers; ++r) store(lanes + r * f64::width, sums[r]);
+}
+
+template <class E, class S>
+RECTIFIER_INLINE void sum_across_row(E* dx, const E* g, const E* x, const S* slopes, std::size_t n, double* sums) {
+  using V = typename Arithmetic<E>::lanes;
+  const auto add = [](double* to, const E* at_g, const E* at_x) {
+    for (std::size_t k = 0; k < step; k += f64::width)
+      store(to + k, add_term(load<f64>(static_cast<const double*>(to + k)), at_g + k, at_x + k));
+  };
+  std::size_t i = 0;
+  for (; i + step <= n; i += step) {
+    prefetch_line(g + i);
+    prefetch_line(x + i);
+    add(sums + i, g + i, x + i);
+    step_dx(dx == nullptr ? dx : dx + i, g + i, x + i, [at = slopes + i](std::size_t k) { return load<V>(at + k); });
+  }
+  if (i < n) {
+    const Padded<E> last_g(g + i, n - i), last_x(x + i, n - i);
+    const Padded<S> last_slopes(slopes + i, n - i);
+    Padded<double> last_sums(sums + i, n - i);
+    add(last_sums.elements, last_g.elements, last_x.elements);
+    E last[step];
+    step_dx(static_cast<E*>(last), last_g.elements, last_x.elements,
+            [&last_slopes](std::size_t k) { return load<V>(last_slopes.elements + k); });
+    for (std::size_t k = 0; i + k < n; ++k) sums[i + k] = last_sums.elements[k];
+    for (std::size_t k = 0; dx != nullptr && i + k < n; ++k) dx[i + k] = last[k];
+  }
 }
 
 template <class E>
-void sum_across_loop(void* dx_, const void* g_, const void* x_, const void* slopes_, std::size_t n, double* sums) {
-  using S = typename Arithmetic<E>::scalar;
-  S room_g[sum_block], room_x[sum_block];
-  for (std::size_t i = 0; i < n; i += sum_block) {
-    const std::size_t count = n - i < sum_block ? n - i : sum_block;
-    const E* block_g = static_cast<const E*>(g_) + i;
-    const E* block_x = static_cast<const E*>(x_) + i;
-    const S* g = as_scalars(block_g, room_g, count);
-    const S* x = as_scalars(block_x, room_x, count);
-    for (std::size_t k = 0; k < count; ++k) sums[i + k] += term(g[k], x[k]);
-    if (dx_ != nullptr)
-      scale_pullback_loop<E>(static_cast<E*>(dx_) + i, block_g, block_x, static_cast<const S*>(slopes_) + i, count,
-                             cached);
+void sum_across_loop(void* dx, const void* g, const void* x, const void* slopes, std::size_t n, double* sums,
+                     const Rows& rows) {
+  std::size_t lane = rows.first_lane;
+  for (std::size_t row = 0; row < rows.count; ++row) {
+    const auto at = static_cast<std::ptrdiff_t>(row);
+    sum_across_row(dx == nullptr ? nullptr : reinterpret_cast<E*>(static_cast<char*>(dx) + at * rows.dx),
+                   reinterpret_cast<const E*>(static_cast<const char*>(g) + at * rows.g),
+                   reinterpret_cast<const E*>(static_cast<const char*>(x) + at * rows.x),
+                   static_cast<const typename Arithmetic<E>::scalar*>(slopes), n, sums + lane * n);
+    if (++lane == rows.lanes) lane = 0;
   }
 }
 

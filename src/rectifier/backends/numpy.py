@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _core.register_bfloat16(BFLOAT16.num)
 _FLOATS = (np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.float64))
+_FLOAT_NUMBERS = frozenset(dtype.num for dtype in _FLOATS)
 
 
 def forward(call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any) -> Any:
@@ -100,6 +102,8 @@ def _gamma_pullback(x: Array, slopes: Array, gamma_shape: tuple[int, ...]) -> Ca
 
 def _as_floats(name: str, value: Any) -> Array:
     """The value as an aligned native array of one of the four float types."""
+    if type(value) is np.ndarray and value.dtype.num in _FLOAT_NUMBERS and value.dtype.isnative and value.flags.aligned:
+        return value
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"`{name}` must be an array without a mask, got a masked array")
     try:
@@ -127,10 +131,21 @@ def _rounded(call: Call, dtype: np.dtype[Any]) -> Call:
     return call
 
 
+@functools.lru_cache(maxsize=256, typed=True)
+def _known_axes(data_shape: tuple[int, ...], gamma_shape: tuple[int, ...], axis: int | None) -> tuple[int, ...]:
+    return gamma_axes(data_shape, gamma_shape, axis)
+
+
+def _cached_axes(data_shape: tuple[int, ...], gamma_shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+    """Gamma's rule, which costs more than a small call, remembered for the shapes of a training loop."""
+    plain = axis is None or type(axis) is int
+    return _known_axes(data_shape, gamma_shape, axis) if plain else gamma_axes(data_shape, gamma_shape, axis)
+
+
 def _aligned_gamma(x: Array, gamma: Any, axis: Any) -> Array:
     """Gamma with as many axes as the data, in the arithmetic type or one that widens to it."""
     given = _as_floats("gamma", gamma)
-    aligned = given.reshape(gamma_axes(x.shape, given.shape, axis))
+    aligned = given.reshape(_cached_axes(x.shape, given.shape, axis))
     arithmetic = np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
     if aligned.dtype == arithmetic or (arithmetic == np.float32 and aligned.dtype.itemsize == 2):
         return aligned
@@ -178,11 +193,7 @@ def _upstream(d_out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array
 
 def _apart(array: Array, *targets: Array) -> Array:
     """The array, or a copy if a target overlaps it other than element on element."""
-    for target in targets:
-        same = array.ctypes.data == target.ctypes.data and array.strides == target.strides
-        if not (same and array.shape == target.shape) and np.may_share_memory(array, target):
-            return array.copy()
-    return array
+    return array.copy() if any(_core.in_the_way(target, array) for target in targets) else array
 
 
 def _apply(call: Call, y: Array, x: Array, g: Array | None, slopes: Array | None, key: int | None) -> None:

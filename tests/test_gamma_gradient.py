@@ -1,0 +1,150 @@
+"""gamma's gradient: sums in float64, rounded once, against exact sums in rational numbers."""
+
+import math
+from fractions import Fraction
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import rectifier
+from ulp import BFLOAT16, FORMATS, assert_same_bits, ulp_exponent
+
+DTYPES = list(FORMATS)
+
+
+def gamma_gradient(g, x, gamma, **keywords):
+    return np.asarray(rectifier.vjp(x, gamma, act_type="prelu", **keywords)[1](g)[1])
+
+
+def exact_sum(g, x):
+    """Over x <= 0, in rational numbers."""
+    terms = (Fraction(float(a)) * Fraction(float(b)) for a, b in zip(g.ravel(), x.ravel(), strict=True) if not b > 0)
+    return sum(terms, Fraction(0))
+
+
+def rounded_once(exact, dtype):
+    """A fraction to the nearest number of `dtype`, ties to even, by way of no other type."""
+    unit = Fraction(2) ** int(ulp_exponent(np.float64(exact), dtype))
+    return np.array(float(round(exact / unit) * unit)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 100, 1000, 4099])
+def test_sums_that_float64_holds_are_rounded_once(cpu_target, dtype, count):
+    """Products and sums of these numbers are whole multiples of 2**-10 below 2**53."""
+    rng = np.random.default_rng(count)
+    x, g = ((rng.integers(-127, 128, size=(count,)) / 32.0).astype(dtype) for _ in range(2))
+    exact = exact_sum(g, x)
+    assert_same_bits(gamma_gradient(g, x, np.ones((), dtype)), rounded_once(exact, dtype))
+    columns = np.stack([x, x[::-1], -x], axis=1), np.stack([g, g[::-1], g], axis=1)
+    expected = [rounded_once(exact_sum(columns[1][:, i], columns[0][:, i]), dtype) for i in range(3)]
+    assert_same_bits(gamma_gradient(columns[1], columns[0], np.ones(3, dtype)), np.array(expected, dtype))
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [(np.dtype(np.float16), 11), (BFLOAT16, 8), (np.dtype(np.float32), 24)])
+def test_a_sum_next_to_a_tie_is_not_rounded_twice(cpu_target, dtype, bits):
+    """1 + 2**-bits is a tie; 2**-44 more decides it, and would be lost in float32 on the way to 16 bits."""
+    pairs = [(1.0, -1.0), (2.0**-12, -(2.0 ** (12 - bits))), (2.0**-22, -(2.0**-22))]
+    g, x = (np.array(part, dtype) for part in zip(*pairs, strict=True))
+    assert exact_sum(g, x) == -(1 + Fraction(2) ** -bits + Fraction(2) ** -44)
+    expected = np.array(-(1 + 2.0 ** (1 - bits)), dtype)
+    assert_same_bits(gamma_gradient(g, x, np.ones((), dtype)), expected)
+    g[2] = -g[2]
+    assert_same_bits(gamma_gradient(g, x, np.ones((), dtype)), np.array(-1, dtype))
+
+
+def test_products_beyond_the_type_cancel_without_overflow(cpu_target):
+    """Halves: each product is above 65504, their sum is not."""
+    x = np.full(2, -300, np.float16)
+    g = np.array([300, -299], np.float16)
+    assert gamma_gradient(g, x, np.float16(0.5)) == -300
+    greatest = np.float16(65504)
+    many = np.full(1001, -greatest)
+    signs = np.where(np.arange(1001) % 2, -greatest, greatest)
+    assert gamma_gradient(signs / greatest, many, np.float16(0.5)) == -65504
+    with_overflow = gamma_gradient(np.full(1001, greatest), many, np.float16(0.5))
+    assert_same_bits(with_overflow, np.array(-np.inf, np.float16))
+
+
+def test_float32_products_beyond_the_type_cancel_without_overflow(cpu_target):
+    x = np.array([-3e38, -3e38, -1.0], np.float32)
+    g = np.array([3e38, -3e38, 7.0], np.float32)
+    assert gamma_gradient(g, x, np.float32(0.5)) in (0.0, -7.0)
+    assert gamma_gradient(g[:2], x[:2], np.float32(0.5)) == 0
+    x, g = np.array([-1e30, -1e30, -1.0], np.float32), np.array([1.0, -1.0, 2.0**-10], np.float32)
+    assert gamma_gradient(g[:2], x[:2], np.float32(0.5)) == 0
+    tiny = np.full(4, 2.0**-149, np.float32)
+    assert_same_bits(gamma_gradient(tiny, -tiny, np.float32(0.5)), np.array(-0.0, np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32], ids=["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("layout", ["shared", "channels first", "channels last"])
+def test_a_million_terms(dtype, layout):
+    """fsum gives the exact sum of the products, which are exact in float64."""
+    rng = np.random.default_rng(11)
+    x = -np.abs(rng.normal(size=(4, 10, 25_000))) * np.exp2(rng.integers(-6, 6, size=(4, 10, 25_000)))
+    x, g = x.astype(dtype), rng.normal(size=x.shape).astype(dtype)
+    axis, over = {"shared": (None, (0, 1, 2)), "channels first": (1, (0, 2)), "channels last": (2, (0, 1))}[layout]
+    gamma = np.ones(() if axis is None else x.shape[axis], dtype)
+    actual = gamma_gradient(g, x, gamma, **({} if axis is None else {"axis": axis}))
+    terms = g.astype(np.float64) * x.astype(np.float64)
+    rows = np.moveaxis(terms, axis, 0).reshape(x.shape[axis], -1) if axis is not None else terms.reshape(1, -1)
+    exact = np.array([math.fsum(row) for row in rows]).reshape(gamma.shape)
+    error = np.abs(actual.astype(np.float64) - exact)
+    half_ulp = np.ldexp(0.5, ulp_exponent(exact, dtype))
+    assert (error <= half_ulp + len(rows[0]) * 2.0**-53 * np.abs(terms).sum(axis=over)).all()
+    if dtype != np.float32:
+        # The sum's own error is far below a half's last place, so that all but ties are rounded right.
+        assert (error <= 0.5001 / 0.5 * half_ulp).all()
+
+
+def test_float64_sums_keep_to_the_bound_of_any_order(cpu_target):
+    rng = np.random.default_rng(12)
+    x, g = -np.abs(rng.normal(size=3000)), rng.normal(size=3000) * 10.0 ** rng.integers(-8, 8, size=3000)
+    actual = Fraction(float(gamma_gradient(g, x, np.float64(0.5))))
+    error = abs(actual - exact_sum(g, x))
+    size = sum(Fraction(abs(float(a * b))) for a, b in zip(g, x, strict=True))
+    assert error <= Fraction(3000) * size / 2**53
+
+
+def test_every_cpu_target_gives_the_same_bits():
+    rng = np.random.default_rng(13)
+    x, g = rng.normal(size=(2, 3, 17, 5, 11))
+    before = rectifier._core.cpu_target()
+    try:
+        for dtype in DTYPES:
+            for gamma_shape, axis in [((), None), ((17,), None), ((11,), -1), ((3, 17), None), ((5, 11), (2, 3))]:
+                found = []
+                for target in rectifier._core.cpu_targets():
+                    rectifier._core.set_cpu_target(target)
+                    gamma = np.ones(gamma_shape, dtype)
+                    found.append(gamma_gradient(g.astype(dtype), x.astype(dtype), gamma, axis=axis))
+                for other in found[1:]:
+                    assert_same_bits(other, found[0])
+    finally:
+        rectifier._core.set_cpu_target(before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_special_values_in_the_sum(cpu_target, dtype):
+    one = np.ones((), dtype)
+
+    def of(x, g):
+        return gamma_gradient(np.array(g, dtype), np.array(x, dtype), one)
+
+    # What is not covered leaves no trace, a product of inf and 0 or NaN included.
+    assert of([1.0, np.inf, 2.0], [np.inf, 0.0, np.nan]) == 0
+    assert of([-np.inf, -1.0], [1.0, 1.0]) == -np.inf
+    assert np.isnan(of([-np.inf], [0.0]))
+    assert np.isnan(of([0.0], [np.inf]))
+    assert np.isnan(of([np.nan, 1.0], [1.0, 1.0]))
+    assert np.isnan(of([-1.0, 1.0], [np.nan, 1.0]))
+    assert of([0.0, -0.0, 0.0], [1.0, 5.0, -1.0]) == 0
+
+
+def test_empty_data_gives_zeros():
+    for shape, gamma, axis in [((0, 3, 4), (3,), None), ((2, 0), (0,), None), ((0,), (), None), ((3, 0), (3,), 0)]:
+        x = np.ones(shape, np.float32)
+        d_gamma = gamma_gradient(x, x, np.ones(gamma, np.float32), axis=axis)
+        assert_same_bits(d_gamma, np.zeros(gamma, np.float32))
