@@ -85,7 +85,8 @@ void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_,
   work.formula = static_cast<Formula>(formula);
   work.type = type_of(data, "data");
   work.parameters = {slope, lower, upper};
-  require(PyArray_ISWRITEABLE(result) && type_of(result, "out") == work.type, "`out` must be writeable, of data's dtype");
+  require(PyArray_ISWRITEABLE(result) && type_of(result, "out") == work.type,
+          "`out` must be writeable, of data's dtype");
   nest.dims = PyArray_NDIM(data);
   for (int d = 0; d < nest.dims; ++d) nest.shape[d] = PyArray_DIM(data, d);
   nest.views[out] = same_shape(result, data, "out");
@@ -204,9 +205,9 @@ nb::object call(nb::handle data_, nb::handle gamma, nb::handle act_type, nb::han
   const nb::object unknown = nb::borrow(Py_NotImplemented);
   int formula = 0;
   while (formula < formula_count && act_type.ptr() != quick.names[formula]) ++formula;
-  if (formula == formula_count || !gamma.is_none() || !rng.is_none() || !axis.is_none() ||
-      training.ptr() != Py_False || lower.ptr() != quick.lower || upper.ptr() != quick.upper ||
-      !PyFloat_CheckExact(slope_.ptr()) || !plain(data_.ptr()))
+  if (formula == formula_count || !gamma.is_none() || !rng.is_none() || !axis.is_none() || training.ptr() != Py_False ||
+      lower.ptr() != quick.lower || upper.ptr() != quick.upper || !PyFloat_CheckExact(slope_.ptr()) ||
+      !plain(data_.ptr()))
     return unknown;
   const double slope = PyFloat_AS_DOUBLE(slope_.ptr());
   if (!(std::fabs(slope) <= 3.4028234663852886e38)) return unknown;
@@ -303,8 +304,9 @@ int import_numpy() {
 NB_MODULE(_core, m) {
   if (import_numpy() < 0) throw nb::python_error();
   m.doc() = "The compiled kernels; use `rectifier` instead.";
-  m.def("register_bfloat16", [](int number) { bfloat16_number = number; }, nb::arg("number"),
-        "Tell NumPy's type number of bfloat16.");
+  m.def(
+      "register_bfloat16", [](int number) { bfloat16_number = number; }, nb::arg("number"),
+      "Tell NumPy's type number of bfloat16.");
   m.def("apply", &apply, nb::arg("formula"), nb::arg("out"), nb::arg("data"), nb::arg("d_out").none() = nb::none(),
         nb::arg("gamma").none() = nb::none(), nb::arg("slope") = 0.0, nb::arg("key").none() = nb::none(),
         nb::arg("lower") = 0.0, nb::arg("upper") = 0.0, nb::arg("first") = 0,
@@ -312,8 +314,9 @@ NB_MODULE(_core, m) {
   m.def("register_quick", &register_quick, nb::arg("names"), nb::arg("lower"), nb::arg("upper"),
         "Tell the names and defaults that `call` goes by.");
   m.def("call", &call, nb::arg("data").none(), nb::arg("gamma").none(), nb::arg("act_type").none(),
-        nb::arg("slope").none(), nb::arg("lower").none(), nb::arg("upper").none(), nb::arg("training").none(), nb::arg("rng").none(), nb::arg("axis").none(),
-        nb::arg("out").none(), "The operator on plain arguments, or NotImplemented.");
+        nb::arg("slope").none(), nb::arg("lower").none(), nb::arg("upper").none(), nb::arg("training").none(),
+        nb::arg("rng").none(), nb::arg("axis").none(), nb::arg("out").none(),
+        "The operator on plain arguments, or NotImplemented.");
   m.def("gamma_pullback", &gamma_pullback, nb::arg("d_data").none(), nb::arg("d_gamma"), nb::arg("d_out"),
         nb::arg("data"), nb::arg("gamma"), "Write prelu's two gradients.");
   m.def("in_the_way", &in_the_way, nb::arg("target"), nb::arg("source"),

@@ -1,5 +1,6 @@
-// Element-wise work on arrays of any layout: the nest is cut into tiles, each tile is brought to contiguous runs where it
-// is not contiguous already, and one kernel call does the tile. There is never a temporary larger than a tile.
+// Element-wise work on arrays of any layout: the nest is cut into tiles, each tile is brought to contiguous runs where
+// it is not contiguous already, and one kernel call does the tile. There is never a temporary larger than a tile.
+#include <cstring>
 #include <initializer_list>
 
 #include "cpu.hpp"
@@ -12,6 +13,8 @@ namespace {
 // Elements of a tile that needs room of its own: five such rooms of doubles fit into the L2 cache of any current CPU.
 constexpr std::ptrdiff_t packed_tile = 1024;
 constexpr std::ptrdiff_t square_side = 32;
+// Rows below this length are not worth a kernel call each: their slopes are written out instead.
+constexpr std::ptrdiff_t shortest_row = 128;
 // Elements of a tile that lies in one piece.
 constexpr std::ptrdiff_t whole_tile = 1 << 16;
 // From these sizes on, measured: prefetching pays, and so do stores that pass by the caches.
@@ -56,9 +59,7 @@ class Elementwise {
   }
 
  private:
-  std::ptrdiff_t stride(Role role, int loop) const {
-    return loop < 0 ? 0 : nest_.views[role].strides[loop];
-  }
+  std::ptrdiff_t stride(Role role, int loop) const { return loop < 0 ? 0 : nest_.views[role].strides[loop]; }
   std::ptrdiff_t unit(Role role) const {
     if (role == position) return 1;
     return role == slopes ? static_cast<std::ptrdiff_t>(item_size(work_.slope_type)) : item_;
@@ -77,6 +78,14 @@ class Elementwise {
   bool in_one_piece() const {
     for (Role role : {out, input, upstream})
       if (nest_.used[role] && stride(role, inner_) != item_) return false;
+    return work_.signs == nullptr && !work_.drawn;
+  }
+
+  /// Whether only the slopes keep the two inner loops from being one.
+  bool rows_adjoin() const {
+    if (row_ < 0 || !nest_.used[slopes]) return false;
+    for (Role role : {out, input, upstream})
+      if (nest_.used[role] && stride(role, row_) != item_ * nest_.shape[inner_]) return false;
     return true;
   }
 
@@ -90,7 +99,12 @@ class Elementwise {
     if (crossing >= 0) {
       cols_ = square_side;
       rows_ = square_side;
-    } else if (in_one_piece() && !slopes_vary && work_.signs == nullptr && (row_ < 0 || length >= packed_tile / 4)) {
+    } else if (in_one_piece() && rows_adjoin() && length <= packed_tile &&
+               (stride(slopes, inner_) == 0 ? length >= shortest_row : stride(slopes, row_) == 0)) {
+      by_rows_ = true;
+      cols_ = length;
+      rows_ = whole_tile / length;
+    } else if (in_one_piece() && !slopes_vary && (row_ < 0 || length >= packed_tile / 4)) {
       cols_ = whole_tile;
       rows_ = 1;
     } else {
@@ -102,14 +116,14 @@ class Elementwise {
     if (rows_ > height) rows_ = height;
     col_tiles_ = (length + cols_ - 1) / cols_;
     row_tiles_ = (height + rows_ - 1) / rows_;
-    tiles_ = nest_.size() / static_cast<std::size_t>(length * height) *
-             static_cast<std::size_t>(col_tiles_ * row_tiles_);
+    tiles_ =
+        nest_.size() / static_cast<std::size_t>(length * height) * static_cast<std::size_t>(col_tiles_ * row_tiles_);
     access_ = cached;
     const std::size_t n = nest_.size();
     const std::size_t scale = work_.type == float64 ? 2 : 1;
-    if (cols_ == length || cols_ >= packed_tile) {
+    if (by_rows_ || cols_ >= packed_tile) {
       if (n * scale >= prefetch_from) access_ = prefetched;
-      if (n * scale >= stream_from && cols_ == whole_tile) access_ = streamed;
+      if (n * scale >= stream_from && (cols_ == whole_tile || by_rows_)) access_ = streamed;
     }
   }
 
@@ -158,8 +172,8 @@ class Elementwise {
 
   const char* gather(Role role, const Tile& tile, Room& room) const {
     if (contiguous(role, tile)) return at(role, tile);
-    copy_tile(static_cast<std::size_t>(item_), room.bytes, item_ * tile.cols, item_, at(role, tile),
-              stride(role, row_), stride(role, inner_), tile.rows, tile.cols);
+    copy_tile(static_cast<std::size_t>(item_), room.bytes, item_ * tile.cols, item_, at(role, tile), stride(role, row_),
+              stride(role, inner_), tile.rows, tile.cols);
     return room.bytes;
   }
 
@@ -168,8 +182,8 @@ class Elementwise {
     static constexpr std::uint16_t one16[2] = {0x3c00, 0x3f80};  // float16 and bfloat16
     const std::ptrdiff_t n = tile.rows * tile.cols;
     for (std::ptrdiff_t i = 0; i < n; ++i) {
-      const std::ptrdiff_t at = tile.offset[position] + i / tile.cols * stride(position, row_) +
-                                i % tile.cols * stride(position, inner_);
+      const std::ptrdiff_t at =
+          tile.offset[position] + i / tile.cols * stride(position, row_) + i % tile.cols * stride(position, inner_);
       const bool positive = (work_.signs[at / 8] >> (at % 8) & 1) != 0;
       if (work_.type == float64) {
         reinterpret_cast<double*>(room.bytes)[i] = positive ? 1.0 : 0.0;
@@ -188,6 +202,11 @@ class Elementwise {
   }
 
   double read_slope(const char* at) const {
+    if (work_.slope_type == float32) {
+      float slope;
+      std::memcpy(&slope, at, 4);
+      return static_cast<double>(slope);
+    }
     double wide;
     float single;
     kernels_.widen[work_.slope_type](work_.slope_type == float64 ? static_cast<void*>(&wide) : &single, at, 1);
@@ -203,8 +222,7 @@ class Elementwise {
     copy_tile(static_cast<std::size_t>(size), room.bytes, size * tile.cols, size, at(slopes, tile),
               stride(slopes, row_), stride(slopes, inner_), tile.rows, tile.cols);
     if (slope_room_needed())
-      kernels_.widen[work_.slope_type](rooms.slopes.bytes, room.bytes,
-                                       static_cast<std::size_t>(tile.rows * tile.cols));
+      kernels_.widen[work_.slope_type](rooms.slopes.bytes, room.bytes, static_cast<std::size_t>(tile.rows * tile.cols));
     rooms.slopes_from = at(slopes, tile);
     rooms.slopes_rows = tile.rows;
     rooms.slopes_cols = tile.cols;
@@ -244,37 +262,72 @@ class Elementwise {
       }
     }
     if (!along)
-      copy_tile(static_cast<std::size_t>(size), rooms.slopes.bytes, size * tile.cols, size, to, size,
-                size * tile.rows, tile.rows, tile.cols);
+      copy_tile(static_cast<std::size_t>(size), rooms.slopes.bytes, size * tile.cols, size, to, size, size * tile.rows,
+                tile.rows, tile.cols);
     return rooms.slopes.bytes;
   }
 
+  /// A tile in one piece whose slopes are one for each row, or the same for every row.
+  void process_rows(const Tile& tile, Rooms& rooms) const {
+    const char* s = at(slopes, tile);
+    const bool repeated = stride(slopes, inner_) != 0;
+    std::ptrdiff_t rows_at_once = 1;
+    if (repeated) {
+      Tile first = tile;
+      const std::ptrdiff_t most = packed_tile / tile.cols;
+      first.rows = rows_at_once = most < tile.rows ? most : tile.rows;
+      s = gather_slopes(first, rooms);
+    }
+    for (std::ptrdiff_t row = 0; row < tile.rows; row += rows_at_once) {
+      const std::ptrdiff_t rows = tile.rows - row < rows_at_once ? tile.rows - row : rows_at_once;
+      const auto n = static_cast<std::size_t>(rows * tile.cols);
+      const std::ptrdiff_t offset = row * tile.cols * item_;
+      char* y = at(out, tile) + offset;
+      const char* x = at(input, tile) + offset;
+      const char* g = work_.backward ? at(upstream, tile) + offset : nullptr;
+      if (repeated) {
+        scale(y, g, x, s, n, access_);
+      } else {
+        transform(y, g, x, read_slope(s + row * stride(slopes, row_)), n, access_);
+      }
+    }
+  }
+
+  void scale(char* y, const char* g, const char* x, const char* s, std::size_t n, Access access) const {
+    if (work_.backward) {
+      kernels_.scale_pullback[work_.type](y, g, x, s, n, access);
+    } else {
+      kernels_.scale[work_.type](y, x, s, n, access);
+    }
+  }
+
+  void transform(char* y, const char* g, const char* x, double slope, std::size_t n, Access access) const {
+    const Parameters parameters{slope, work_.parameters.lower, work_.parameters.upper};
+    if (work_.backward) {
+      kernels_.pullback[work_.formula][work_.type](y, g, x, n, parameters, access);
+    } else {
+      kernels_.value[work_.formula][work_.type](y, x, n, parameters, access);
+    }
+  }
+
   void process(const Tile& tile, Rooms& rooms) const {
+    if (by_rows_) return process_rows(tile, rooms);
     const auto n = static_cast<std::size_t>(tile.rows * tile.cols);
     const char* x = work_.signs != nullptr ? gather_signs(tile, rooms.input) : gather(input, tile, rooms.input);
     const char* g = work_.backward ? gather(upstream, tile, rooms.upstream) : nullptr;
     const bool direct = contiguous(out, tile);
     char* y = direct ? at(out, tile) : rooms.out.bytes;
     const Access access = direct ? access_ : cached;
-    if (work_.drawn || (nest_.used[slopes] && !constant_slope(tile))) {
-      const char* s = work_.drawn ? draw_slopes(tile, rooms) : gather_slopes(tile, rooms);
-      if (work_.backward) {
-        kernels_.scale_pullback[work_.type](y, g, x, s, n, access);
-      } else {
-        kernels_.scale[work_.type](y, x, s, n, access);
-      }
+    if (work_.drawn) {
+      scale(y, g, x, draw_slopes(tile, rooms), n, access);
+    } else if (nest_.used[slopes] && !constant_slope(tile)) {
+      scale(y, g, x, gather_slopes(tile, rooms), n, access);
     } else {
-      Parameters parameters = work_.parameters;
-      if (nest_.used[slopes]) parameters.slope = read_slope(at(slopes, tile));
-      if (work_.backward) {
-        kernels_.pullback[work_.formula][work_.type](y, g, x, n, parameters, access);
-      } else {
-        kernels_.value[work_.formula][work_.type](y, x, n, parameters, access);
-      }
+      transform(y, g, x, nest_.used[slopes] ? read_slope(at(slopes, tile)) : work_.parameters.slope, n, access);
     }
     if (!direct)
-      copy_tile(static_cast<std::size_t>(item_), at(out, tile), stride(out, row_), stride(out, inner_),
-                rooms.out.bytes, item_ * tile.cols, item_, tile.rows, tile.cols);
+      copy_tile(static_cast<std::size_t>(item_), at(out, tile), stride(out, row_), stride(out, inner_), rooms.out.bytes,
+                item_ * tile.cols, item_, tile.rows, tile.cols);
   }
 
   const Nest& nest_;
@@ -285,6 +338,7 @@ class Elementwise {
   std::ptrdiff_t rows_ = 1, cols_ = 1, row_tiles_ = 1, col_tiles_ = 1;
   std::size_t tiles_ = 0;
   Access access_ = cached;
+  bool by_rows_ = false;
 };
 
 }  // namespace

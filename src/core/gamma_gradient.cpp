@@ -18,10 +18,10 @@ namespace rectifier {
 namespace {
 
 constexpr std::ptrdiff_t block_length = 4096;
-constexpr std::ptrdiff_t short_row = 64;    // rows up to this length have a lane for each element
-constexpr std::ptrdiff_t most_kept = 1024;  // kept elements of one task
-constexpr std::ptrdiff_t most_lanes = 4096; // their lanes
-constexpr std::ptrdiff_t piece = 1024;      // elements brought together from a scattered layout at a time
+constexpr std::ptrdiff_t short_row = 64;     // rows up to this length have a lane for each element
+constexpr std::ptrdiff_t most_kept = 1024;   // kept elements of one task
+constexpr std::ptrdiff_t most_lanes = 4096;  // their lanes
+constexpr std::ptrdiff_t piece = 1024;       // elements brought together from a scattered layout at a time
 constexpr std::ptrdiff_t task_elements = 1 << 16;
 enum Part : int { part_dx, part_upstream, part_input, part_gamma, part_d_gamma, part_count };
 
@@ -184,8 +184,8 @@ class GammaGradient {
       loop_ = reduced_size_ > short_row ? along : joint;
     }
     lanes_ = reduced_size_ > short_row ? static_cast<std::ptrdiff_t>(sum_lanes) : reduced_size_;
-    const std::ptrdiff_t in_block = (segments_ > 1 ? block_length : reduced_size_) *
-                                    (rows_ < block_rows_ ? rows_ : block_rows_);
+    const std::ptrdiff_t in_block =
+        (segments_ > 1 ? block_length : reduced_size_) * (rows_ < block_rows_ ? rows_ : block_rows_);
     chunk_ = loop_ == along ? task_elements / in_block : most_kept;
     // Across, the sums are written again for every row: they should leave room in the nearest cache.
     const std::ptrdiff_t room = loop_ == across ? most_lanes / 2 : most_lanes;
@@ -209,8 +209,8 @@ class GammaGradient {
 
   struct Rooms {
     alignas(64) double lanes[most_lanes];
-    alignas(64) double gamma[most_kept];   // a slope for each kept element
-    alignas(64) double slopes[most_lanes]; // a slope for each element of a stretch
+    alignas(64) double gamma[most_kept];    // a slope for each kept element
+    alignas(64) double slopes[most_lanes];  // a slope for each element of a stretch
     alignas(64) char upstream[piece * 8], input[piece * 8], dx[piece * 8];
   };
 
@@ -224,8 +224,9 @@ class GammaGradient {
     task.row = task.block / segments_ * block_rows_;
     task.last_row = task.row + block_rows_ < rows_ ? task.row + block_rows_ : rows_;
     task.from = task.block % segments_ * (segments_ > 1 ? block_length : 0);
-    task.length = segments_ == 1 ? reduced_size_
-                                 : (reduced_size_ - task.from < block_length ? reduced_size_ - task.from : block_length);
+    task.length = segments_ == 1
+                      ? reduced_size_
+                      : (reduced_size_ - task.from < block_length ? reduced_size_ - task.from : block_length);
     Rooms rooms;
     for (std::ptrdiff_t c = chunk_run * run_of_chunks_; c < chunks_ && c < (chunk_run + 1) * run_of_chunks_; ++c) {
       task.first = c * chunk_;
@@ -273,10 +274,11 @@ class GammaGradient {
   const char* gather(const Group& group, Part p, std::ptrdiff_t base, std::ptrdiff_t i, std::ptrdiff_t n,
                      char* room) const {
     if (group.contiguous(p, item_)) return base_[p] + base + group.offset(p, i);
-    group.stretches(p, i, n, [&](std::ptrdiff_t offset, std::ptrdiff_t count, std::ptrdiff_t stride, std::ptrdiff_t at) {
-      copy_tile(static_cast<std::size_t>(item_), room + at * item_, 0, item_, base_[p] + base + offset, 0, stride, 1,
-                count);
-    });
+    group.stretches(p, i, n,
+                    [&](std::ptrdiff_t offset, std::ptrdiff_t count, std::ptrdiff_t stride, std::ptrdiff_t at) {
+                      copy_tile(static_cast<std::size_t>(item_), room + at * item_, 0, item_, base_[p] + base + offset,
+                                0, stride, 1, count);
+                    });
     return room;
   }
 
@@ -303,8 +305,7 @@ class GammaGradient {
   }
 
   void offsets(const Task& task, std::ptrdiff_t row, std::ptrdiff_t (&base)[part_count]) const {
-    for (int p = 0; p < part_count; ++p)
-      base[p] = task.base[p] + outer_reduced_.offset(static_cast<Part>(p), row);
+    for (int p = 0; p < part_count; ++p) base[p] = task.base[p] + outer_reduced_.offset(static_cast<Part>(p), row);
   }
 
   void sum_along(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
@@ -314,8 +315,7 @@ class GammaGradient {
     scattered = scattered || (pass_.wants_dx && !reduced_.contiguous(part_dx, item_));
     const std::ptrdiff_t step = scattered ? piece : task.length;
     for (std::ptrdiff_t k = 0; k < task.count; ++k) {
-      for (int p = 0; p < part_count; ++p)
-        base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
+      for (int p = 0; p < part_count; ++p) base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
       const double gamma = slope(rooms, k);
       for (std::ptrdiff_t i = 0; i < task.length; i += step) {
         const std::ptrdiff_t n = task.length - i < step ? task.length - i : step;
@@ -334,11 +334,14 @@ class GammaGradient {
                           (!pass_.wants_dx || kept_.contiguous(part_dx, item_));
     Rows rows{1, 0, 0, 0, 0, static_cast<std::size_t>(lanes_)};
     if (together && reduced_.dims == 1)
-      rows = {static_cast<std::size_t>(task.length), reduced_.strides[part_dx][0], reduced_.strides[part_upstream][0],
-              reduced_.strides[part_input][0], 0, static_cast<std::size_t>(lanes_)};
+      rows = {static_cast<std::size_t>(task.length),
+              reduced_.strides[part_dx][0],
+              reduced_.strides[part_upstream][0],
+              reduced_.strides[part_input][0],
+              0,
+              static_cast<std::size_t>(lanes_)};
     for (std::ptrdiff_t i = 0; i < task.length; i += static_cast<std::ptrdiff_t>(rows.count)) {
-      for (int p = 0; p < part_count; ++p)
-        base[p] = row_base[p] + reduced_.offset(static_cast<Part>(p), task.from + i);
+      for (int p = 0; p < part_count; ++p) base[p] = row_base[p] + reduced_.offset(static_cast<Part>(p), task.from + i);
       rows.first_lane = static_cast<std::size_t>(i % lanes_);
       stretch(kept_, base, task.first, task.count, rooms, [&](char* dx, const char* g, const char* x) {
         kernels_.sum_across[pass_.type](dx, g, x, rooms.gamma, static_cast<std::size_t>(task.count), rooms.lanes, rows);
@@ -355,14 +358,15 @@ class GammaGradient {
   void sum_joint(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
     std::ptrdiff_t row_base[part_count], base[part_count];
     offsets(task, row, row_base);
-    const bool whole = rows_adjoin(part_input) && rows_adjoin(part_upstream) && (!pass_.wants_dx || rows_adjoin(part_dx));
+    const bool whole =
+        rows_adjoin(part_input) && rows_adjoin(part_upstream) && (!pass_.wants_dx || rows_adjoin(part_dx));
     const std::ptrdiff_t at_once = whole ? task.count : 1;
     const auto n = static_cast<std::size_t>(at_once * lanes_);
     const std::size_t scalar = slope_size(pass_.type);
     for (std::ptrdiff_t k = 0; k < task.count; k += at_once) {
-      for (int p = 0; p < part_count; ++p)
-        base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
-      const char* slopes = reinterpret_cast<const char*>(lanes_ == 1 ? rooms.gamma : rooms.slopes) + static_cast<std::size_t>(k * lanes_) * scalar;
+      for (int p = 0; p < part_count; ++p) base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
+      const char* slopes = reinterpret_cast<const char*>(lanes_ == 1 ? rooms.gamma : rooms.slopes) +
+                           static_cast<std::size_t>(k * lanes_) * scalar;
       stretch(reduced_, base, 0, reduced_size_, rooms, [&](char* dx, const char* g, const char* x) {
         kernels_.sum_across[pass_.type](dx, g, x, slopes, n, rooms.lanes + k * lanes_, {1, 0, 0, 0, 0, 1});
       });

@@ -27,42 +27,41 @@ enum Access : int { cached = 0, prefetched = 1, streamed = 2 };
 
 // A Philox key with the affine map from 24 random bits to [lower, upper).
 struct SlopeRange {
-    std::uint64_t key;
-    float lower;
-    float upper;
-    float last;  // the greatest float below upper, or lower where the two are equal
+  std::uint64_t key;
+  float lower;
+  float upper;
+  float last;  // the greatest float below upper, or lower where the two are equal
 };
 
 // Rows of a matrix: how many, how far apart in bytes, and which lane of sums the first one adds to.
 struct Rows {
-    std::size_t count;
-    std::ptrdiff_t dx, g, x;
-    std::size_t first_lane, lanes;
+  std::size_t count;
+  std::ptrdiff_t dx, g, x;
+  std::size_t first_lane, lanes;
 };
 
 struct Kernels {
-    const char* name;
-    // y = f(x)
-    void (*value[formula_count][type_count])(void* y, const void* x, std::size_t n, const Parameters&, Access);
-    // dx = g * f'(x)
-    void (*pullback[formula_count][type_count])(void* dx, const void* g, const void* x, std::size_t n,
-                                                const Parameters&, Access);
-    // y = x > 0 ? x : s * x, a slope per element
-    void (*scale[type_count])(void* y, const void* x, const void* slopes, std::size_t n, Access);
-    // dx = x > 0 ? g : s * g
-    void (*scale_pullback[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n,
-                                       Access);
-    // One slope for the whole run: dx as above, and lanes[i % 16] += g[i] * x[i] where x[i] > 0 is false.
-    void (*sum_along[type_count])(void* dx, const void* g, const void* x, double slope, std::size_t n, double* lanes);
-    // A slope and a sum per element, row after row: dx as above, and sums[lane][i] += g[i] * x[i] where x[i] > 0 is
-    // false, the lane of a row being its number modulo the count of lanes.
-    void (*sum_across[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n,
-                                   double* sums, const Rows&);
-    // Element type -> arithmetic type
-    void (*widen[type_count])(void* wide, const void* narrow, std::size_t n);
-    // Slopes of the elements first, first + 1, ... in the type given (float or double)
-    void (*draw_float)(float* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
-    void (*draw_double)(double* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
+  const char* name;
+  // y = f(x)
+  void (*value[formula_count][type_count])(void* y, const void* x, std::size_t n, const Parameters&, Access);
+  // dx = g * f'(x)
+  void (*pullback[formula_count][type_count])(void* dx, const void* g, const void* x, std::size_t n, const Parameters&,
+                                              Access);
+  // y = x > 0 ? x : s * x, a slope per element
+  void (*scale[type_count])(void* y, const void* x, const void* slopes, std::size_t n, Access);
+  // dx = x > 0 ? g : s * g
+  void (*scale_pullback[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n, Access);
+  // One slope for the whole run: dx as above, and lanes[i % 16] += g[i] * x[i] where x[i] > 0 is false.
+  void (*sum_along[type_count])(void* dx, const void* g, const void* x, double slope, std::size_t n, double* lanes);
+  // A slope and a sum per element, row after row: dx as above, and sums[lane][i] += g[i] * x[i] where x[i] > 0 is
+  // false, the lane of a row being its number modulo the count of lanes.
+  void (*sum_across[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n,
+                                 double* sums, const Rows&);
+  // Element type -> arithmetic type
+  void (*widen[type_count])(void* wide, const void* narrow, std::size_t n);
+  // Slopes of the elements first, first + 1, ... in the type given (float or double)
+  void (*draw_float)(float* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
+  void (*draw_double)(double* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
 };
 
 extern const Kernels kernels_baseline;

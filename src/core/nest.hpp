@@ -10,7 +10,8 @@ namespace rectifier {
 
 constexpr int max_dims = 64;
 
-/// One array in the nest: its first element is at data + offset; strides lead to the next one along each loop, in bytes.
+/// One array in the nest: its first element is at data + offset; strides lead to the next one along each loop, in
+/// bytes.
 struct View {
   char* data = nullptr;
   std::ptrdiff_t offset = 0;
@@ -46,7 +47,7 @@ struct Work {
   bool drawn = false;  // slopes come from `range`, by the index of the element
   Type slope_type = float32;
   const std::uint8_t* signs = nullptr;  // in place of the input: the bits of pack_signs
-  std::uint64_t first = 0;  // the number of the first element, where slopes are drawn
+  std::uint64_t first = 0;              // the number of the first element, where slopes are drawn
   Parameters parameters{};
   SlopeRange range{};
 };

@@ -4,9 +4,9 @@
 namespace rectifier {
 
 struct Parameters {
-    double slope;
-    double lower;
-    double upper;
+  double slope;
+  double lower;
+  double upper;
 };
 
 }  // namespace rectifier

@@ -1,5 +1,6 @@
-// rrelu's slopes: Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-// The slope of element i comes from word i mod 4 of the block with counter i div 4. Included once per CPU target.
+// rrelu's slopes: Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC
+// 2011). The slope of element i comes from word i mod 4 of the block with counter i div 4. Included once per CPU
+// target.
 #pragma once
 
 #include <cstddef>
@@ -58,8 +59,11 @@ RECTIFIER_INLINE void interleave(u64 a, u64 b, f32& first, f32& second) {
 struct SlopeMap {
   explicit SlopeMap(const SlopeRange& range)
       : step(static_cast<float>((static_cast<double>(range.upper) - static_cast<double>(range.lower)) * 0x1p-24)),
-        lower(range.lower), last(range.last) {}
-  RECTIFIER_INLINE_MEMBER f32 operator()(f32 random) const { return min(fma(random, f32(step), f32(lower)), f32(last)); }
+        lower(range.lower),
+        last(range.last) {}
+  RECTIFIER_INLINE_MEMBER f32 operator()(f32 random) const {
+    return min(fma(random, f32(step), f32(lower)), f32(last));
+  }
   float step;
   float lower;
   float last;
@@ -147,7 +151,8 @@ RECTIFIER_INLINE std::size_t draw_registers(S*, std::uint64_t, std::size_t, std:
 #endif
 
 /// The slopes of elements first, first + 1, ..., first + n - 1.
-template <class S> void draw(S* slopes, std::uint64_t first, std::size_t n, const SlopeRange& range) {
+template <class S>
+void draw(S* slopes, std::uint64_t first, std::size_t n, const SlopeRange& range) {
   const SlopeMap map(range);
   std::size_t i = 0;
   const std::size_t skip = first % 4;

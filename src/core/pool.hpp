@@ -17,8 +17,7 @@ void run_tasks(std::size_t tasks, int threads, TaskFunction function, void* cont
 
 template <class Body>
 void parallel_for(std::size_t tasks, int threads, Body& body) {
-  run_tasks(
-      tasks, threads, [](void* context, std::size_t task) { (*static_cast<Body*>(context))(task); }, &body);
+  run_tasks(tasks, threads, [](void* context, std::size_t task) { (*static_cast<Body*>(context))(task); }, &body);
 }
 
 }  // namespace rectifier

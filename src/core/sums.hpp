@@ -1,6 +1,6 @@
-// prelu's backward pass: the data's gradient and the terms of gamma's gradient in one pass. Included once per CPU target.
-// Terms and sums are double. The product of two floats is exact there, so that fusing it with the sum changes nothing; that
-// of two doubles is rounded before it is added, on every target alike.
+// prelu's backward pass: the data's gradient and the terms of gamma's gradient in one pass. Included once per CPU
+// target. Terms and sums are double. The product of two floats is exact there, so that fusing it with the sum changes
+// nothing; that of two doubles is rounded before it is added, on every target alike.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,8 @@ constexpr std::size_t step = sum_lanes;
 static_assert(step % f32::width == 0 && step % f64::width == 0, "a step is made of whole registers");
 
 /// Elements of any type as doubles.
-template <class E> RECTIFIER_INLINE f64 load_wide(const E* p) {
+template <class E>
+RECTIFIER_INLINE f64 load_wide(const E* p) {
   if constexpr (sizeof(E) == 8) {
     return load<f64>(p);
   } else {
@@ -42,7 +43,8 @@ template <class E> RECTIFIER_INLINE f64 load_wide(const E* p) {
 }
 
 /// sum + g * x where x > 0 is false.
-template <class E> RECTIFIER_INLINE f64 add_term(f64 sum, const E* g, const E* x) {
+template <class E>
+RECTIFIER_INLINE f64 add_term(f64 sum, const E* g, const E* x) {
   const f64 wide_x = load_wide(x), wide_g = load_wide(g);
 #if RECTIFIER_LEVEL == 4
   const __mmask8 counted = _mm512_cmp_pd_mask(wide_x.v, _mm512_setzero_pd(), _CMP_NGT_UQ);
@@ -63,7 +65,8 @@ RECTIFIER_INLINE void step_dx(E* dx, const E* g, const E* x, const Slope& slope)
 }
 
 /// The elements of a run's last, partial step, with zeros behind them.
-template <class E> struct Padded {
+template <class E>
+struct Padded {
   E elements[step] = {};
   Padded(const E* from, std::size_t n) {
     for (std::size_t k = 0; k < n; ++k) elements[k] = from[k];

@@ -9,9 +9,9 @@
 #define RECTIFIER_EACH_TYPE(loop) {loop<half>, loop<bfloat>, loop<float>, loop<double>}
 #define RECTIFIER_EACH_TYPE_OF(loop, formula) \
   {loop<half, formula>, loop<bfloat, formula>, loop<float, formula>, loop<double, formula>}
-#define RECTIFIER_EACH_FORMULA(loop)                                                  \
-  {RECTIFIER_EACH_TYPE_OF(loop, Leaky), RECTIFIER_EACH_TYPE_OF(loop, Elu),            \
-   RECTIFIER_EACH_TYPE_OF(loop, Selu), RECTIFIER_EACH_TYPE_OF(loop, Gelu)}
+#define RECTIFIER_EACH_FORMULA(loop)                                                                           \
+  {RECTIFIER_EACH_TYPE_OF(loop, Leaky), RECTIFIER_EACH_TYPE_OF(loop, Elu), RECTIFIER_EACH_TYPE_OF(loop, Selu), \
+   RECTIFIER_EACH_TYPE_OF(loop, Gelu)}
 #define RECTIFIER_STRING_(name) #name
 #define RECTIFIER_STRING(name) RECTIFIER_STRING_(name)
 

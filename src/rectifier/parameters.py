@@ -6,7 +6,9 @@ import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,11 +41,11 @@ class Activation:
     formula: int
     reads: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def has_gamma(self) -> bool:
         return "gamma" in self.reads
 
-    @property
+    @cached_property
     def is_random(self) -> bool:
         return "rng" in self.reads
 
@@ -69,8 +71,7 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """The checked parameters of one call; arrays and the generator travel beside it."""
 
     activation: Activation
@@ -87,6 +88,8 @@ class Call:
 
 def finite(name: str, value: object) -> float:
     """The value as a float, if it is a finite real number."""
+    if type(value) is float and math.isfinite(value):
+        return value
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"`{name}` must be a number, got {value!r}")
     try:
@@ -129,7 +132,7 @@ def check_call(
     if activation is None:
         raise ValueError(f"`act_type` must be one of {', '.join(ACTIVATIONS)}, got {act_type!r}")
     lower, upper = check_bounds(lower_bound, upper_bound)
-    if not isinstance(training, (bool, np.bool_)):
+    if training is not False and not isinstance(training, (bool, np.bool_)):
         raise TypeError(f"`training` must be True or False, got {training!r}")
     if activation.has_gamma and not has_gamma:
         raise ValueError(f"`gamma` must be an array when `act_type` is {act_type!r}, got None")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
@@ -127,7 +126,7 @@ def _rounded(call: Call, dtype: np.dtype[Any]) -> Call:
         if name in call.activation.reads and not (wide and name == "slope"):
             finite_as_float32(name, getattr(call, name))
     if call.activation.is_random and not call.training:
-        return replace(call, slope=float(middle_slope(call.lower_bound, call.upper_bound, dtype)))
+        return call._replace(slope=float(middle_slope(call.lower_bound, call.upper_bound, dtype)))
     return call
 
 
