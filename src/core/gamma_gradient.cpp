@@ -7,12 +7,13 @@
 // kept elements with their short rows.
 #include "gamma_gradient.hpp"
 
-#include <cmath>
 #include <cstring>
 #include <vector>
 
+#include "axis_group.hpp"
 #include "cpu.hpp"
 #include "pool.hpp"
+#include "rounding.hpp"
 
 namespace rectifier {
 namespace {
@@ -23,104 +24,6 @@ constexpr std::ptrdiff_t most_kept = 1024;   // kept elements of one task
 constexpr std::ptrdiff_t most_lanes = 4096;  // their lanes
 constexpr std::ptrdiff_t piece = 1024;       // elements brought together from a scattered layout at a time
 constexpr std::ptrdiff_t task_elements = 1 << 16;
-enum Part : int { part_dx, part_upstream, part_input, part_gamma, part_d_gamma, part_count };
-
-/// Neighbouring axes as one long axis.
-struct Group {
-  int dims = 0;
-  std::ptrdiff_t shape[max_dims];
-  std::ptrdiff_t strides[part_count][max_dims];
-
-  std::ptrdiff_t size() const {
-    std::ptrdiff_t n = 1;
-    for (int d = 0; d < dims; ++d) n *= shape[d];
-    return n;
-  }
-
-  void append(std::ptrdiff_t length, const std::ptrdiff_t (&steps)[part_count]) {
-    bool joins = dims > 0;
-    for (int p = 0; joins && p < part_count; ++p) joins = strides[p][dims - 1] == steps[p] * length;
-    if (!joins) shape[dims++] = 1;
-    shape[dims - 1] *= length;
-    for (int p = 0; p < part_count; ++p) strides[p][dims - 1] = steps[p];
-  }
-
-  std::ptrdiff_t offset(Part p, std::ptrdiff_t i) const {
-    if (dims == 1) return i * strides[p][0];
-    std::ptrdiff_t bytes = 0;
-    for (int d = dims - 1; d >= 0; --d) {
-      bytes += i % shape[d] * strides[p][d];
-      i /= shape[d];
-    }
-    return bytes;
-  }
-
-  /// Whether n elements from any position on lie one after the other.
-  bool contiguous(Part p, std::ptrdiff_t item) const {
-    return dims == 0 || size() == 1 || (dims == 1 && strides[p][0] == item);
-  }
-
-  /// Calls copy(place in the array, how many, stride, position) for each straight stretch of n elements from i on.
-  template <class Copy>
-  void stretches(Part p, std::ptrdiff_t i, std::ptrdiff_t n, const Copy& copy) const {
-    const std::ptrdiff_t length = dims == 0 ? 1 : shape[dims - 1];
-    for (std::ptrdiff_t done = 0; done < n;) {
-      const std::ptrdiff_t left = length - (i + done) % length;
-      const std::ptrdiff_t count = left < n - done ? left : n - done;
-      copy(offset(p, i + done), count, dims == 0 ? 0 : strides[p][dims - 1], done);
-      done += count;
-    }
-  }
-};
-
-/// A sum in pairs, whose order depends on n alone.
-double pairwise(const double* terms, std::size_t n) {
-  if (n <= 2) return n == 0 ? 0.0 : n == 1 ? terms[0] : terms[0] + terms[1];
-  const std::size_t half = n / 2;
-  return pairwise(terms, half) + pairwise(terms + half, n - half);
-}
-
-/// The nearest number with `precision` bits whose last bit is worth at least 2^least.
-double round_to_bits(double value, int precision, int least) {
-  if (value == 0.0 || !std::isfinite(value)) return value;
-  const int exponent = std::ilogb(value) - (precision - 1);
-  const int last = exponent > least ? exponent : least;
-  return std::ldexp(std::nearbyint(std::ldexp(value, -last)), last);
-}
-
-/// Writes value to an element, rounded once.
-void write_rounded(Type type, char* to, double value) {
-  if (type == float64) {
-    std::memcpy(to, &value, 8);
-    return;
-  }
-  float single = static_cast<float>(value);
-  if (type == float32) {
-    std::memcpy(to, &single, 4);
-    return;
-  }
-  single = static_cast<float>(type == float16 ? round_to_bits(value, 11, -24) : round_to_bits(value, 8, -133));
-  std::uint32_t bits;
-  std::memcpy(&bits, &single, 4);
-  std::uint32_t narrow = bits >> 16;  // exact for bfloat16, NaN and infinity included
-  if (type == float16) {
-    const std::uint32_t sign = bits >> 16 & 0x8000U, magnitude = bits & 0x7fffffffU;
-    if (magnitude > 0x7f800000U) {
-      narrow = 0x7e00U;
-    } else if (magnitude >= 0x47800000U) {
-      narrow = 0x7c00U;
-    } else if (magnitude >= 0x38800000U) {
-      narrow = (magnitude >> 13) - (112U << 10);
-    } else {
-      narrow = static_cast<std::uint32_t>(std::fabs(std::ldexp(single, 24)));
-    }
-    narrow |= sign;
-  } else if ((bits & 0x7fffffffU) > 0x7f800000U) {
-    narrow |= 0x40U;
-  }
-  const auto stored = static_cast<std::uint16_t>(narrow);
-  std::memcpy(to, &stored, 2);
-}
 
 class GammaGradient {
  public:
