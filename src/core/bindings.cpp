@@ -3,74 +3,31 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
-#include <cmath>
 #include <string>
 
 #define NPY_TARGET_VERSION NPY_1_22_API_VERSION
 #include <numpy/arrayobject.h>
 
+#include "arrays.hpp"
 #include "cpu.hpp"
 #include "gamma_gradient.hpp"
 #include "nest.hpp"
 #include "pool.hpp"
+#include "quick.hpp"
+#include "result_memory.hpp"
 
-namespace nb = nanobind;
 using namespace rectifier;
 
 namespace {
 
-int bfloat16_number = -1;
-
 // Below this many elements, giving up the GIL costs more than the work.
 constexpr std::size_t release_gil_from = 8192;
 
-PyArrayObject* as_array(nb::handle object, const char* name) {
-  if (!PyArray_Check(object.ptr())) throw nb::type_error((std::string("`") + name + "` must be an array").c_str());
-  return reinterpret_cast<PyArrayObject*>(object.ptr());
-}
-
-Type type_of(PyArrayObject* array, const char* name) {
-  const int number = PyArray_TYPE(array);
-  if (PyArray_ISBEHAVED_RO(array)) {
-    if (number == NPY_FLOAT) return float32;
-    if (number == NPY_DOUBLE) return float64;
-    if (number == NPY_HALF) return float16;
-    if (number == bfloat16_number) return bfloat16;
-  }
-  throw nb::type_error((std::string("`") + name + "` must be an aligned native float array").c_str());
-}
-
-/// An array as a view of `shape`, its axes of length 1 repeated.
-View view_of(PyArrayObject* array, int dims, const npy_intp* shape, const char* name) {
-  View view;
-  bool fits = PyArray_NDIM(array) == dims;
-  view.data = static_cast<char*>(PyArray_DATA(array));
-  for (int d = 0; fits && d < dims; ++d) {
-    const npy_intp length = PyArray_DIM(array, d);
-    view.strides[d] = length == 1 ? 0 : PyArray_STRIDE(array, d);
-    fits = length == shape[d] || length == 1;
-  }
-  if (!fits) throw nb::value_error((std::string("`") + name + "` does not fit the shape of the data").c_str());
-  return view;
-}
-
-View same_shape(PyArrayObject* array, PyArrayObject* like, const char* name) {
-  if (!PyArray_SAMESHAPE(array, like))
-    throw nb::value_error((std::string("`") + name + "` must have the shape of the data").c_str());
-  return view_of(array, PyArray_NDIM(like), PyArray_DIMS(like), name);
-}
-
-void require(bool condition, const char* message) {
-  if (!condition) throw nb::value_error(message);
-}
-
-SlopeRange slope_range(std::uint64_t key, double lower, double upper) {
-  SlopeRange range;
-  range.key = key;
-  range.lower = static_cast<float>(lower);
-  range.upper = static_cast<float>(upper);
-  range.last = range.lower < range.upper ? std::nextafter(range.upper, range.lower) : range.lower;
-  return range;
+/// Runs the nest, without the GIL where there is enough to do.
+void run(Nest& nest, const Work& work) {
+  if (nest.size() < release_gil_from) return run_elementwise(nest, work);
+  nb::gil_scoped_release release;
+  run_elementwise(nest, work);
 }
 
 void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_, nb::handle gamma_, double slope,
@@ -117,14 +74,8 @@ void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_,
     work.range = slope_range(nb::cast<std::uint64_t>(key), lower, upper);
     work.first = first;
   }
-  if (work.drawn || signs) {
-    nest.used[position] = true;
-    std::ptrdiff_t step = 1;
-    for (int d = nest.dims - 1; d >= 0; step *= nest.shape[d--]) nest.views[position].strides[d] = step;
-  }
-  if (nest.size() < release_gil_from) return run_elementwise(nest, work);
-  nb::gil_scoped_release release;
-  run_elementwise(nest, work);
+  if (work.drawn || signs) count_elements(nest);
+  run(nest, work);
 }
 
 void pack(nb::handle bits_, nb::handle data_) {
@@ -140,92 +91,6 @@ void pack(nb::handle bits_, nb::handle data_) {
           "`bits` must be writeable, with one bit for each element");
   nb::gil_scoped_release release;
   pack_signs(nest, type, static_cast<std::uint8_t*>(PyArray_DATA(bits)));
-}
-
-/// The bytes from the first to the last that an array's elements touch.
-void extent(PyArrayObject* array, const char*& from, const char*& to) {
-  from = to = PyArray_BYTES(array);
-  if (PyArray_SIZE(array) == 0) return;
-  for (int d = 0; d < PyArray_NDIM(array); ++d) {
-    const std::ptrdiff_t reach = PyArray_STRIDE(array, d) * (PyArray_DIM(array, d) - 1);
-    (reach < 0 ? from : to) += reach;
-  }
-  to += PyArray_ITEMSIZE(array);
-}
-
-/// Whether writing to one array, element after element, can change elements of the other that are read later.
-bool in_the_way(nb::handle target_, nb::handle source_) {
-  PyArrayObject* target = as_array(target_, "target");
-  PyArrayObject* source = as_array(source_, "source");
-  const char *from, *to, *other_from, *other_to;
-  extent(target, from, to);
-  extent(source, other_from, other_to);
-  if (to <= other_from || other_to <= from) return false;
-  if (PyArray_DATA(target) != PyArray_DATA(source) || !PyArray_SAMESHAPE(target, source) ||
-      PyArray_ITEMSIZE(target) != PyArray_ITEMSIZE(source))
-    return true;
-  for (int d = 0; d < PyArray_NDIM(target); ++d)
-    if (PyArray_STRIDE(target, d) != PyArray_STRIDE(source, d) && PyArray_DIM(target, d) > 1) return true;
-  return false;
-}
-
-/// What the quick path knows of the table of activations and of the defaults, told once by Python.
-struct Quick {
-  PyObject* names[formula_count] = {};
-  PyObject* lower = nullptr;
-  PyObject* upper = nullptr;
-} quick;
-
-void register_quick(nb::tuple names, nb::handle lower, nb::handle upper) {
-  require(names.size() == formula_count, "`names` must be one for each formula");
-  for (int k = 0; k < formula_count; ++k) quick.names[k] = names[static_cast<std::size_t>(k)].inc_ref().ptr();
-  quick.lower = lower.inc_ref().ptr();
-  quick.upper = upper.inc_ref().ptr();
-}
-
-bool plain(PyObject* object) {
-  if (!PyArray_CheckExact(object)) return false;
-  auto* array = reinterpret_cast<PyArrayObject*>(object);
-  const int number = PyArray_TYPE(array);
-  const bool known = number == NPY_FLOAT || number == NPY_DOUBLE || number == NPY_HALF || number == bfloat16_number;
-  return known && PyArray_ISBEHAVED_RO(array) && PyArray_NDIM(array) > 0;
-}
-
-/// Whether the elements of two contiguous arrays of one shape are the same ones, or all apart.
-bool same_or_apart(PyArrayObject* a, PyArrayObject* b) {
-  const char* from = PyArray_BYTES(a);
-  const char* to = PyArray_BYTES(b);
-  return from == to || from + PyArray_NBYTES(a) <= to || to + PyArray_NBYTES(b) <= from;
-}
-
-/// The whole of a call without gamma and without random slopes whose arguments are of the plainest kinds, or
-/// NotImplemented: then the general path looks again, and finds the words for what is wrong.
-nb::object call(nb::handle data_, nb::handle gamma, nb::handle act_type, nb::handle slope_, nb::handle lower,
-                nb::handle upper, nb::handle training, nb::handle rng, nb::handle axis, nb::handle out_) {
-  const nb::object unknown = nb::borrow(Py_NotImplemented);
-  int formula = 0;
-  while (formula < formula_count && act_type.ptr() != quick.names[formula]) ++formula;
-  if (formula == formula_count || !gamma.is_none() || !rng.is_none() || !axis.is_none() || training.ptr() != Py_False ||
-      lower.ptr() != quick.lower || upper.ptr() != quick.upper || !PyFloat_CheckExact(slope_.ptr()) ||
-      !plain(data_.ptr()))
-    return unknown;
-  const double slope = PyFloat_AS_DOUBLE(slope_.ptr());
-  if (!(std::fabs(slope) <= 3.4028234663852886e38)) return unknown;
-  auto* data = reinterpret_cast<PyArrayObject*>(data_.ptr());
-  nb::object result;
-  if (out_.is_none()) {
-    result = nb::steal(PyArray_NewLikeArray(data, NPY_KEEPORDER, nullptr, 0));
-    if (!result.is_valid()) throw nb::python_error();
-  } else {
-    if (!plain(out_.ptr())) return unknown;
-    auto* given = reinterpret_cast<PyArrayObject*>(out_.ptr());
-    if (!PyArray_SAMESHAPE(given, data) || PyArray_TYPE(given) != PyArray_TYPE(data) || !PyArray_ISWRITEABLE(given) ||
-        !PyArray_IS_C_CONTIGUOUS(given) || !PyArray_IS_C_CONTIGUOUS(data) || !same_or_apart(given, data))
-      return unknown;
-    result = nb::borrow(out_);
-  }
-  apply(formula, result, data_, nb::none(), nb::none(), slope, nb::none(), 0.0, 0.0, 0);
-  return result;
 }
 
 void gamma_pullback(nb::handle d_data_, nb::handle d_gamma_, nb::handle upstream_, nb::handle data_,
@@ -281,6 +146,16 @@ void draw_slopes(nb::handle out_, std::uint64_t key, double lower, double upper,
   parallel_for((n + share - 1) / share, threads_for(n, 0.5), body);
 }
 
+nb::object call(nb::handle data, nb::handle gamma, nb::handle act_type, nb::handle slope, nb::handle lower,
+                nb::handle upper, nb::handle training, nb::handle rng, nb::handle axis, nb::handle result) {
+  QuickCall quick;
+  if (!quick.read_parameters(act_type, slope, lower, upper, training, rng, axis) ||
+      !quick.read_arrays(data, gamma, result))
+    return nb::borrow(Py_NotImplemented);
+  run(quick.nest, quick.work);
+  return std::move(quick.result);
+}
+
 nb::list cpu_targets() {
   nb::list names;
   for (const Kernels* const* target = available_targets(); *target != nullptr; ++target)
@@ -304,6 +179,7 @@ int import_numpy() {
 NB_MODULE(_core, m) {
   if (import_numpy() < 0) throw nb::python_error();
   m.doc() = "The compiled kernels; use `rectifier` instead.";
+  define_result_memory(m);
   m.def(
       "register_bfloat16", [](int number) { bfloat16_number = number; }, nb::arg("number"),
       "Tell NumPy's type number of bfloat16.");
@@ -311,16 +187,23 @@ NB_MODULE(_core, m) {
         nb::arg("gamma").none() = nb::none(), nb::arg("slope") = 0.0, nb::arg("key").none() = nb::none(),
         nb::arg("lower") = 0.0, nb::arg("upper") = 0.0, nb::arg("first") = 0,
         "Write a formula's value, or d_out times its derivative, to out.");
-  m.def("register_quick", &register_quick, nb::arg("names"), nb::arg("lower"), nb::arg("upper"),
-        "Tell the names and defaults that `call` goes by.");
+  m.def("register_activation", &register_activation, nb::arg("name"), nb::arg("formula"), nb::arg("has_gamma"),
+        nb::arg("is_random"), "Tell a row of the table of activations to `call`.");
+  m.def("register_bounds", &register_bounds, nb::arg("lower"), nb::arg("upper"),
+        "Tell the default bounds of rrelu to `call`.");
   m.def("call", &call, nb::arg("data").none(), nb::arg("gamma").none(), nb::arg("act_type").none(),
         nb::arg("slope").none(), nb::arg("lower").none(), nb::arg("upper").none(), nb::arg("training").none(),
         nb::arg("rng").none(), nb::arg("axis").none(), nb::arg("out").none(),
         "The operator on plain arguments, or NotImplemented.");
   m.def("gamma_pullback", &gamma_pullback, nb::arg("d_data").none(), nb::arg("d_gamma"), nb::arg("d_out"),
         nb::arg("data"), nb::arg("gamma"), "Write prelu's two gradients.");
-  m.def("in_the_way", &in_the_way, nb::arg("target"), nb::arg("source"),
-        "Whether writing to target, element after element, can change later elements of source.");
+  m.def(
+      "in_the_way",
+      [](nb::handle target, nb::handle source) {
+        return in_the_way(as_array(target, "target"), as_array(source, "source"));
+      },
+      nb::arg("target"), nb::arg("source"),
+      "Whether writing to target, element after element, can change later elements of source.");
   m.def("pack_signs", &pack, nb::arg("bits"), nb::arg("data"), "Write one bit an element: whether it is above zero.");
   m.def("draw_slopes", &draw_slopes, nb::arg("out"), nb::arg("key"), nb::arg("lower"), nb::arg("upper"),
         nb::arg("first") = 0, "Write rrelu's slopes of the elements from first on.");

@@ -6,7 +6,6 @@
 #include <mutex>
 #include <new>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -76,15 +75,12 @@ class Buffers {
   /// A kept block of this capacity, or of up to an eighth more; the smallest, and of equals the one last used.
   Block find(std::size_t capacity) {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (capacity > largest_) second_ = std::exchange(largest_, capacity);
-    else second_ = std::max(second_, capacity);
     auto best = kept_.rend();
     for (auto block = kept_.rbegin(); block != kept_.rend(); ++block) {
       if (block->capacity < capacity || block->capacity - capacity > capacity / 8) continue;
       if (best == kept_.rend() || block->capacity < best->capacity) best = block;
       if (best->capacity == capacity) break;
     }
-    ++(best == kept_.rend() ? misses_ : hits_);
     if (best == kept_.rend()) return {};
     const Block found = *best;
     kept_.erase(std::next(best).base());
@@ -93,10 +89,13 @@ class Buffers {
   }
 
   /// May throw for want of memory.
-  void lend(Block block) {
+  void lend(Block block, bool fresh) {
     std::lock_guard<std::mutex> lock(mutex_);
     lent_.emplace(block.data, block.capacity);
     lent_bytes_ += block.capacity;
+    ++(fresh ? misses_ : hits_);
+    second_ = std::max(second_, std::min(largest_, block.capacity));
+    largest_ = std::max(largest_, block.capacity);
   }
 
   std::size_t capacity_of(void* data) {
@@ -195,12 +194,13 @@ Buffers& buffers() {
 void* take_buffer(std::size_t bytes, bool zeros) noexcept {
   const std::size_t capacity = capacity_for(bytes);
   Block block = buffers().find(capacity);
-  if (block.data != nullptr && zeros) std::memset(block.data, 0, bytes);
-  if (block.data == nullptr) block = map(capacity);
+  const bool fresh = block.data == nullptr;
+  if (!fresh && zeros) std::memset(block.data, 0, bytes);
+  if (fresh) block = map(capacity);
   if (block.data == nullptr && shrink(0) > 0) block = map(capacity);
   if (block.data == nullptr) return nullptr;
   try {
-    buffers().lend(block);
+    buffers().lend(block, fresh);
   } catch (const std::bad_alloc&) {
     unmap(block);
     return nullptr;

@@ -87,7 +87,8 @@ inline nanobind::object new_array(nanobind::handle shape, nanobind::handle dtype
 
 inline void define_result_memory(nanobind::module_& m) {
   namespace nb = nanobind;
-  m.def("empty", &new_array, nb::arg("shape"), nb::arg("dtype"), "As numpy.empty; a large array is on a recycled block.");
+  m.def("empty", &new_array, nb::arg("shape"), nb::arg("dtype"),
+        "As numpy.empty; a large array is on a recycled block.");
   m.def(
       "buffer_counts",
       [] {
@@ -96,9 +97,8 @@ inline void define_result_memory(nanobind::module_& m) {
       },
       "Bytes kept and in use, hits, misses, and the limit of the bytes kept.");
   m.def(
-      "set_buffer_limit", [](std::optional<std::size_t> bytes) {
-        bytes ? set_buffer_limit(*bytes) : set_default_buffer_limit();
-      },
+      "set_buffer_limit",
+      [](std::optional<std::size_t> bytes) { bytes ? set_buffer_limit(*bytes) : set_default_buffer_limit(); },
       nb::arg("bytes").none(), "Set how many bytes to keep at most; None for the default.");
   m.def("release_buffers", &release_buffers, "Free the kept blocks; returns their bytes.");
 }

@@ -6,12 +6,13 @@ import math
 import operator
 import os
 import platform
+import sys
 from importlib.metadata import version
 from typing import Any, Literal
 
 from . import _core
 
-__all__ = ["get_num_threads", "set_num_threads", "show_config"]
+__all__ = ["get_num_threads", "release_buffers", "set_buffer_limit", "set_num_threads", "show_config"]
 
 _MOST_THREADS = 1024
 
@@ -72,8 +73,78 @@ def get_num_threads() -> int:
     return _core.num_threads()
 
 
+def set_buffer_limit(bytes: int | None) -> None:
+    """Set how much memory of freed results to keep for the next ones.
+
+    Results of 1 MiB and more live in buffers. When the last view on a result is gone, its buffer is kept, and the next
+    result of about that size takes it over, its pages all in place. What is above the limit is freed, the buffer kept
+    longest first.
+
+    Parameters
+    ----------
+    bytes : int or None
+        0 or more. With 0 nothing is kept, and new results live in NumPy's own memory. None is the default:
+        256 MiB, or as much as the two largest results take, if that is more.
+
+    Raises
+    ------
+    TypeError
+        If `bytes` is neither an integer nor None.
+    ValueError
+        If `bytes` is negative.
+
+    See Also
+    --------
+    release_buffers : frees what is kept.
+    show_config : tells how much is kept and how often it was of use.
+
+    Examples
+    --------
+    >>> import rectifier
+    >>> rectifier.set_buffer_limit(64 * 2**20)
+    >>> rectifier.show_config(mode="dicts")["buffer_limit"]
+    67108864
+    >>> rectifier.set_buffer_limit(None)
+    """
+    if bytes is None:
+        return _core.set_buffer_limit(None)
+    if isinstance(bytes, bool):
+        raise TypeError(f"`bytes` must be an integer or None, got {bytes!r}")
+    try:
+        number = operator.index(bytes)
+    except TypeError:
+        raise TypeError(f"`bytes` must be an integer or None, got {bytes!r}") from None
+    if number < 0:
+        raise ValueError(f"`bytes` must be 0 or more, got {bytes!r}")
+    return _core.set_buffer_limit(min(number, sys.maxsize))
+
+
+def release_buffers() -> int:
+    """Free the memory that is kept for results to come.
+
+    Results that are still in use keep theirs. The default limit (see `set_buffer_limit`) forgets the largest results.
+
+    Returns
+    -------
+    int
+        How many bytes were freed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import rectifier
+    >>> y = rectifier.leaky_relu(np.ones(2**20, np.float32))
+    >>> del y
+    >>> rectifier.release_buffers() >= 2**22
+    True
+    >>> rectifier.release_buffers()
+    0
+    """
+    return _core.release_buffers()
+
+
 def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] | None:
-    """Show the version, the CPU target in use and those available, and the number of threads.
+    """Show the version, the CPU target in use and those available, the number of threads and the recycled buffers.
 
     Parameters
     ----------
@@ -98,6 +169,7 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] |
     """
     if mode not in ("stdout", "dicts"):
         raise ValueError(f"`mode` must be 'stdout' or 'dicts', got {mode!r}")
+    kept, in_use, hits, misses, limit = _core.buffer_counts()
     facts = {
         "version": version("rectifier"),
         "python": platform.python_version(),
@@ -105,6 +177,11 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] |
         "cpu_target": _core.cpu_target(),
         "cpu_targets": list(_core.cpu_targets()),
         "num_threads": get_num_threads(),
+        "buffers_kept": kept,
+        "buffers_in_use": in_use,
+        "buffer_hits": hits,
+        "buffer_misses": misses,
+        "buffer_limit": limit,
     }
     if mode == "dicts":
         return facts

@@ -16,9 +16,9 @@ from .random import key_from_rng
 
 __all__ = ["LeakyReLU", "leaky_relu", "rrelu_slopes", "vjp"]
 
-# A name per formula: of the activations that need neither gamma nor a generator.
-_QUICK = tuple(sys.intern(row.name) for row in ACTIVATIONS.values() if not row.has_gamma and not row.is_random)
-_core.register_quick(_QUICK, LOWER_BOUND, UPPER_BOUND)
+for _row in ACTIVATIONS.values():
+    _core.register_activation(sys.intern(_row.name), _row.formula, _row.has_gamma, _row.is_random)
+_core.register_bounds(LOWER_BOUND, UPPER_BOUND)
 
 
 def _check(

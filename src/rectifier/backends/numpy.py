@@ -67,7 +67,7 @@ def _evaluate(
 
 def _signs(x: Array) -> Array:
     """One bit an element, whether it is above zero."""
-    bits = np.empty((x.size + 7) // 8, np.uint8)
+    bits = _core.empty((x.size + 7) // 8, np.uint8)
     _core.pack_signs(bits, x)
     return bits
 
@@ -162,14 +162,14 @@ class _Layout:
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         if self.axes is None:
-            return np.empty(shape, dtype)
-        return np.empty([shape[axis] for axis in self.axes], dtype).transpose(np.argsort(self.axes))
+            return _core.empty(shape, dtype)
+        return _core.empty([shape[axis] for axis in self.axes], dtype).transpose(np.argsort(self.axes))
 
 
 def _target(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], layout: _Layout | None = None) -> Array:
     """The array to write to: the caller's, once it is known to fit, or a new one."""
     if out is None:
-        return np.empty(shape, dtype) if layout is None else layout.empty(shape, dtype)
+        return _core.empty(shape, dtype) if layout is None else layout.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise TypeError(f"`{name}` must be a NumPy array or None, got {type(out).__name__}")
     if out.shape != shape:
