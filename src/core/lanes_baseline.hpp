@@ -33,6 +33,12 @@ RECTIFIER_INLINE f64 operator-(f64 a, f64 b) { return a.v - b.v; }
 RECTIFIER_INLINE f64 operator*(f64 a, f64 b) { return a.v * b.v; }
 RECTIFIER_INLINE f64 operator/(f64 a, f64 b) { return a.v / b.v; }
 
+/// fma where the target has it, else a product and a sum: for formulas that are right with either.
+RECTIFIER_INLINE f32 muladd(f32 a, f32 b, f32 c) { return a * b + c; }
+RECTIFIER_INLINE f64 muladd(f64 a, f64 b, f64 c) { return a * b + c; }
+RECTIFIER_INLINE f32 nmuladd(f32 a, f32 b, f32 c) { return c - a * b; }
+RECTIFIER_INLINE f64 nmuladd(f64 a, f64 b, f64 c) { return c - a * b; }
+
 /// min is a < b ? a : b and max is a > b ? a : b: a NaN in either gives b.
 RECTIFIER_INLINE f32 min(f32 a, f32 b) { return a.v < b.v ? a.v : b.v; }
 RECTIFIER_INLINE f32 max(f32 a, f32 b) { return a.v > b.v ? a.v : b.v; }
@@ -43,6 +49,10 @@ RECTIFIER_INLINE bool operator<(f32 a, f32 b) { return a.v < b.v; }
 RECTIFIER_INLINE bool operator>(f32 a, f32 b) { return a.v > b.v; }
 RECTIFIER_INLINE bool operator<(f64 a, f64 b) { return a.v < b.v; }
 RECTIFIER_INLINE bool operator>(f64 a, f64 b) { return a.v > b.v; }
+
+/// x < 0; false for NaN. Where it matters to no formula, a target may count -0 or NaN among the negative.
+RECTIFIER_INLINE bool negative(f32 x) { return x.v < 0.0F; }
+RECTIFIER_INLINE bool negative(f64 x) { return x.v < 0.0; }
 
 /// x > 0; false for NaN.
 RECTIFIER_INLINE bool positive(f32 x) { return x.v > 0.0F; }
@@ -71,6 +81,36 @@ RECTIFIER_INLINE double from_bits(std::uint64_t u) {
   std::memcpy(&x, &u, sizeof x);
   return x;
 }
+
+RECTIFIER_INLINE std::uint32_t bits(f32 x) { return bits(x.v); }
+RECTIFIER_INLINE std::uint64_t bits(f64 x) { return bits(x.v); }
+template <int n>
+RECTIFIER_INLINE std::uint32_t shift_left(std::uint32_t a) {
+  return a << n;
+}
+template <int n>
+RECTIFIER_INLINE std::uint32_t shift_right(std::uint32_t a) {
+  return a >> n;
+}
+template <int n>
+RECTIFIER_INLINE std::uint64_t shift_left(std::uint64_t a) {
+  return a << n;
+}
+template <int n>
+RECTIFIER_INLINE std::uint64_t shift_right(std::uint64_t a) {
+  return a >> n;
+}
+
+/// |x|
+RECTIFIER_INLINE f32 magnitude(f32 x) { return from_bits(bits(x) & 0x7fffffffU); }
+RECTIFIER_INLINE f64 magnitude(f64 x) { return from_bits(bits(x) & 0x7fffffffffffffffU); }
+
+/// min(|x|, limit), and limit for NaN; limit > 0.
+RECTIFIER_INLINE f32 capped_magnitude(f32 x, float limit) { return min(magnitude(x), f32(limit)); }
+RECTIFIER_INLINE f64 capped_magnitude(f64 x, double limit) { return min(magnitude(x), f64(limit)); }
+
+/// table[i mod size].
+RECTIFIER_INLINE f64 lookup(const double (&table)[16], std::uint64_t i) { return table[i & 15]; }
 
 /// a * b + c, rounded once. The product is exact in double; the sum is rounded to odd, so that the second rounding,
 /// to float, cannot hide the first (Boldo and Melquiond, IEEE Trans. Comput. 57, 2008).
@@ -112,7 +152,8 @@ RECTIFIER_INLINE bfloat narrow(f32 x, bfloat) {
   return {static_cast<std::uint16_t>((u & 0x7fffffffU) > 0x7f800000U ? quiet : rounded)};
 }
 
-template <class V, class E> RECTIFIER_INLINE V load(const E* p) {
+template <class V, class E>
+RECTIFIER_INLINE V load(const E* p) {
   if constexpr (sizeof(E) == 2) {
     return widen(*p);
   } else {
@@ -120,7 +161,8 @@ template <class V, class E> RECTIFIER_INLINE V load(const E* p) {
   }
 }
 
-template <class V, class E> RECTIFIER_INLINE void store(E* p, V x) {
+template <class V, class E>
+RECTIFIER_INLINE void store(E* p, V x) {
   if constexpr (sizeof(E) == 2) {
     *p = narrow(x, E{});
   } else {
@@ -129,9 +171,18 @@ template <class V, class E> RECTIFIER_INLINE void store(E* p, V x) {
 }
 
 // A width of one has no parts and nothing to gain from streaming.
-template <class V, class E> RECTIFIER_INLINE V load_part(const E* p, std::size_t) { return load<V>(p); }
-template <class V, class E> RECTIFIER_INLINE void store_part(E* p, V x, std::size_t) { store(p, x); }
-template <class V, class E> RECTIFIER_INLINE void stream(E* p, V x) { store(p, x); }
+template <class V, class E>
+RECTIFIER_INLINE V load_part(const E* p, std::size_t) {
+  return load<V>(p);
+}
+template <class V, class E>
+RECTIFIER_INLINE void store_part(E* p, V x, std::size_t) {
+  store(p, x);
+}
+template <class V, class E>
+RECTIFIER_INLINE void stream(E* p, V x) {
+  store(p, x);
+}
 
 /// Makes streamed stores visible before what follows.
 RECTIFIER_INLINE void stream_fence() {}

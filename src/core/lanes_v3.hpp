@@ -73,6 +73,12 @@ RECTIFIER_INLINE f64 fma(f64 a, f64 b, f64 c) { return _mm256_fmadd_pd(a.v, b.v,
 RECTIFIER_INLINE f32 fnma(f32 a, f32 b, f32 c) { return _mm256_fnmadd_ps(a.v, b.v, c.v); }
 RECTIFIER_INLINE f64 fnma(f64 a, f64 b, f64 c) { return _mm256_fnmadd_pd(a.v, b.v, c.v); }
 
+/// fma where the target has it, else a product and a sum: for formulas that are right with either.
+RECTIFIER_INLINE f32 muladd(f32 a, f32 b, f32 c) { return fma(a, b, c); }
+RECTIFIER_INLINE f64 muladd(f64 a, f64 b, f64 c) { return fma(a, b, c); }
+RECTIFIER_INLINE f32 nmuladd(f32 a, f32 b, f32 c) { return fnma(a, b, c); }
+RECTIFIER_INLINE f64 nmuladd(f64 a, f64 b, f64 c) { return fnma(a, b, c); }
+
 /// min is a < b ? a : b and max is a > b ? a : b: a NaN in either gives b.
 RECTIFIER_INLINE f32 min(f32 a, f32 b) { return _mm256_min_ps(a.v, b.v); }
 RECTIFIER_INLINE f32 max(f32 a, f32 b) { return _mm256_max_ps(a.v, b.v); }
@@ -83,6 +89,10 @@ RECTIFIER_INLINE mask32 operator<(f32 a, f32 b) { return {_mm256_cmp_ps(a.v, b.v
 RECTIFIER_INLINE mask32 operator>(f32 a, f32 b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ)}; }
 RECTIFIER_INLINE mask64 operator<(f64 a, f64 b) { return {_mm256_cmp_pd(a.v, b.v, _CMP_LT_OQ)}; }
 RECTIFIER_INLINE mask64 operator>(f64 a, f64 b) { return {_mm256_cmp_pd(a.v, b.v, _CMP_GT_OQ)}; }
+
+/// The sign bit: x < 0, and -0 and some NaN, which matter to no formula that asks.
+RECTIFIER_INLINE mask32 negative(f32 x) { return {x.v}; }
+RECTIFIER_INLINE mask64 negative(f64 x) { return {x.v}; }
 
 /// x > 0; false for NaN.
 RECTIFIER_INLINE mask32 positive(f32 x) { return {_mm256_cmp_ps(x.v, _mm256_setzero_ps(), _CMP_GT_OQ)}; }
@@ -105,21 +115,36 @@ RECTIFIER_INLINE i64 operator-(i64 a, i64 b) { return _mm256_sub_epi64(a.v, b.v)
 RECTIFIER_INLINE i64 operator&(i64 a, i64 b) { return _mm256_and_si256(a.v, b.v); }
 RECTIFIER_INLINE i64 operator|(i64 a, i64 b) { return _mm256_or_si256(a.v, b.v); }
 RECTIFIER_INLINE i64 operator^(i64 a, i64 b) { return _mm256_xor_si256(a.v, b.v); }
-template <int n> RECTIFIER_INLINE i32 shift_left(i32 a) { return _mm256_slli_epi32(a.v, n); }
-template <int n> RECTIFIER_INLINE i32 shift_right(i32 a) { return _mm256_srli_epi32(a.v, n); }
-template <int n> RECTIFIER_INLINE i64 shift_left(i64 a) { return _mm256_slli_epi64(a.v, n); }
-template <int n> RECTIFIER_INLINE i64 shift_right(i64 a) { return _mm256_srli_epi64(a.v, n); }
-RECTIFIER_INLINE i32 min(i32 a, i32 b) { return _mm256_min_epi32(a.v, b.v); }
+template <int n>
+RECTIFIER_INLINE i32 shift_left(i32 a) {
+  return _mm256_slli_epi32(a.v, n);
+}
+template <int n>
+RECTIFIER_INLINE i32 shift_right(i32 a) {
+  return _mm256_srli_epi32(a.v, n);
+}
+template <int n>
+RECTIFIER_INLINE i64 shift_left(i64 a) {
+  return _mm256_slli_epi64(a.v, n);
+}
+template <int n>
+RECTIFIER_INLINE i64 shift_right(i64 a) {
+  return _mm256_srli_epi64(a.v, n);
+}
+
+/// |x|
+RECTIFIER_INLINE f32 magnitude(f32 x) { return from_bits(bits(x) & i32(0x7fffffff)); }
+RECTIFIER_INLINE f64 magnitude(f64 x) { return from_bits(bits(x) & i64(0x7fffffffffffffff)); }
+
+/// min(|x|, limit), and limit for NaN; limit > 0.
+RECTIFIER_INLINE f32 capped_magnitude(f32 x, float limit) { return min(magnitude(x), f32(limit)); }
+RECTIFIER_INLINE f64 capped_magnitude(f64 x, double limit) { return min(magnitude(x), f64(limit)); }
 
 /// table[i mod size], a lookup in registers.
 RECTIFIER_INLINE f32 lookup(const float (&table)[8], i32 i) {
   return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), i.v);
 }
-RECTIFIER_INLINE f32 lookup(const float (&table)[16], i32 i) {
-  const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), i.v);
-  const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), i.v);
-  return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i.v, 28)));
-}
+RECTIFIER_INLINE void store_index(std::int64_t* p, i64 i) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), i.v); }
 
 RECTIFIER_INLINE f32 widen(__m128i halves, half) { return _mm256_cvtph_ps(halves); }
 RECTIFIER_INLINE f32 widen(__m128i upper, bfloat) {
@@ -146,7 +171,8 @@ RECTIFIER_INLINE __m256i first64(std::size_t n) {
   return _mm256_cmpgt_epi64(_mm256_set1_epi64x(static_cast<long long>(n)), _mm256_setr_epi64x(0, 1, 2, 3));
 }
 
-template <class V, class E> RECTIFIER_INLINE V load(const E* p) {
+template <class V, class E>
+RECTIFIER_INLINE V load(const E* p) {
   if constexpr (sizeof(E) == 8) {
     return _mm256_loadu_pd(p);
   } else if constexpr (sizeof(E) == 4) {
@@ -156,7 +182,8 @@ template <class V, class E> RECTIFIER_INLINE V load(const E* p) {
   }
 }
 
-template <class V, class E> RECTIFIER_INLINE void store(E* p, V x) {
+template <class V, class E>
+RECTIFIER_INLINE void store(E* p, V x) {
   if constexpr (sizeof(E) == 8) {
     _mm256_storeu_pd(p, x.v);
   } else if constexpr (sizeof(E) == 4) {
@@ -166,7 +193,8 @@ template <class V, class E> RECTIFIER_INLINE void store(E* p, V x) {
   }
 }
 
-template <class V, class E> RECTIFIER_INLINE V load_part(const E* p, std::size_t n) {
+template <class V, class E>
+RECTIFIER_INLINE V load_part(const E* p, std::size_t n) {
   if constexpr (sizeof(E) == 8) {
     return _mm256_maskload_pd(p, first64(n));
   } else if constexpr (sizeof(E) == 4) {
@@ -178,7 +206,8 @@ template <class V, class E> RECTIFIER_INLINE V load_part(const E* p, std::size_t
   }
 }
 
-template <class V, class E> RECTIFIER_INLINE void store_part(E* p, V x, std::size_t n) {
+template <class V, class E>
+RECTIFIER_INLINE void store_part(E* p, V x, std::size_t n) {
   if constexpr (sizeof(E) == 8) {
     _mm256_maskstore_pd(p, first64(n), x.v);
   } else if constexpr (sizeof(E) == 4) {
@@ -191,7 +220,8 @@ template <class V, class E> RECTIFIER_INLINE void store_part(E* p, V x, std::siz
 }
 
 /// A store past the caches; p is aligned to the bytes that it writes.
-template <class V, class E> RECTIFIER_INLINE void stream(E* p, V x) {
+template <class V, class E>
+RECTIFIER_INLINE void stream(E* p, V x) {
   if constexpr (sizeof(E) == 8) {
     _mm256_stream_pd(p, x.v);
   } else if constexpr (sizeof(E) == 4) {

@@ -65,6 +65,12 @@ RECTIFIER_INLINE f64 fma(f64 a, f64 b, f64 c) { return _mm512_fmadd_pd(a.v, b.v,
 RECTIFIER_INLINE f32 fnma(f32 a, f32 b, f32 c) { return _mm512_fnmadd_ps(a.v, b.v, c.v); }
 RECTIFIER_INLINE f64 fnma(f64 a, f64 b, f64 c) { return _mm512_fnmadd_pd(a.v, b.v, c.v); }
 
+/// fma where the target has it, else a product and a sum: for formulas that are right with either.
+RECTIFIER_INLINE f32 muladd(f32 a, f32 b, f32 c) { return fma(a, b, c); }
+RECTIFIER_INLINE f64 muladd(f64 a, f64 b, f64 c) { return fma(a, b, c); }
+RECTIFIER_INLINE f32 nmuladd(f32 a, f32 b, f32 c) { return fnma(a, b, c); }
+RECTIFIER_INLINE f64 nmuladd(f64 a, f64 b, f64 c) { return fnma(a, b, c); }
+
 /// min is a < b ? a : b and max is a > b ? a : b: a NaN in either gives b.
 RECTIFIER_INLINE f32 min(f32 a, f32 b) { return _mm512_min_ps(a.v, b.v); }
 RECTIFIER_INLINE f32 max(f32 a, f32 b) { return _mm512_max_ps(a.v, b.v); }
@@ -75,6 +81,10 @@ RECTIFIER_INLINE __mmask16 operator<(f32 a, f32 b) { return _mm512_cmp_ps_mask(a
 RECTIFIER_INLINE __mmask16 operator>(f32 a, f32 b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ); }
 RECTIFIER_INLINE __mmask8 operator<(f64 a, f64 b) { return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LT_OQ); }
 RECTIFIER_INLINE __mmask8 operator>(f64 a, f64 b) { return _mm512_cmp_pd_mask(a.v, b.v, _CMP_GT_OQ); }
+
+/// x < 0; false for NaN. Where it matters to no formula, a target may count -0 or NaN among the negative.
+RECTIFIER_INLINE __mmask16 negative(f32 x) { return _mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_LT_OQ); }
+RECTIFIER_INLINE __mmask8 negative(f64 x) { return _mm512_cmp_pd_mask(x.v, _mm512_setzero_pd(), _CMP_LT_OQ); }
 
 /// x > 0; false for NaN.
 RECTIFIER_INLINE __mmask16 positive(f32 x) { return _mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_GT_OQ); }
@@ -97,21 +107,38 @@ RECTIFIER_INLINE i64 operator-(i64 a, i64 b) { return _mm512_sub_epi64(a.v, b.v)
 RECTIFIER_INLINE i64 operator&(i64 a, i64 b) { return _mm512_and_si512(a.v, b.v); }
 RECTIFIER_INLINE i64 operator|(i64 a, i64 b) { return _mm512_or_si512(a.v, b.v); }
 RECTIFIER_INLINE i64 operator^(i64 a, i64 b) { return _mm512_xor_si512(a.v, b.v); }
-template <int n> RECTIFIER_INLINE i32 shift_left(i32 a) { return _mm512_slli_epi32(a.v, n); }
-template <int n> RECTIFIER_INLINE i32 shift_right(i32 a) { return _mm512_srli_epi32(a.v, n); }
-template <int n> RECTIFIER_INLINE i64 shift_left(i64 a) { return _mm512_slli_epi64(a.v, n); }
-template <int n> RECTIFIER_INLINE i64 shift_right(i64 a) { return _mm512_srli_epi64(a.v, n); }
-RECTIFIER_INLINE i32 min(i32 a, i32 b) { return _mm512_min_epi32(a.v, b.v); }
+template <int n>
+RECTIFIER_INLINE i32 shift_left(i32 a) {
+  return _mm512_slli_epi32(a.v, n);
+}
+template <int n>
+RECTIFIER_INLINE i32 shift_right(i32 a) {
+  return _mm512_srli_epi32(a.v, n);
+}
+template <int n>
+RECTIFIER_INLINE i64 shift_left(i64 a) {
+  return _mm512_slli_epi64(a.v, n);
+}
+template <int n>
+RECTIFIER_INLINE i64 shift_right(i64 a) {
+  return _mm512_srli_epi64(a.v, n);
+}
+
+/// |x|
+RECTIFIER_INLINE f32 magnitude(f32 x) { return from_bits(bits(x) & i32(0x7fffffff)); }
+RECTIFIER_INLINE f64 magnitude(f64 x) { return from_bits(bits(x) & i64(0x7fffffffffffffff)); }
+
+/// min(|x|, limit), and limit for NaN; limit > 0.
+RECTIFIER_INLINE f32 capped_magnitude(f32 x, float limit) { return _mm512_range_ps(x.v, _mm512_set1_ps(limit), 0xa); }
+RECTIFIER_INLINE f64 capped_magnitude(f64 x, double limit) { return _mm512_range_pd(x.v, _mm512_set1_pd(limit), 0xa); }
+
+/// y * 2^k, rounded once, for an integer k.
+RECTIFIER_INLINE f32 scale_by_power(f32 y, f32 k) { return _mm512_scalef_ps(y.v, k.v); }
+RECTIFIER_INLINE f64 scale_by_power(f64 y, f64 k) { return _mm512_scalef_pd(y.v, k.v); }
 
 /// table[i mod size], a lookup in registers.
 RECTIFIER_INLINE f32 lookup(const float (&table)[16], i32 i) {
   return _mm512_permutexvar_ps(i.v, _mm512_loadu_ps(table));
-}
-RECTIFIER_INLINE f32 lookup(const float (&table)[32], i32 i) {
-  return _mm512_permutex2var_ps(_mm512_loadu_ps(table), i.v, _mm512_loadu_ps(table + 16));
-}
-RECTIFIER_INLINE f64 lookup(const double (&table)[8], i64 i) {
-  return _mm512_permutexvar_pd(i.v, _mm512_loadu_pd(table));
 }
 RECTIFIER_INLINE f64 lookup(const double (&table)[16], i64 i) {
   return _mm512_permutex2var_pd(_mm512_loadu_pd(table), i.v, _mm512_loadu_pd(table + 8));
@@ -133,7 +160,8 @@ RECTIFIER_INLINE __m256i narrow(f32 x, bfloat) {
   return _mm512_cvtepi32_epi16(_mm512_srli_epi32(r, 16));
 }
 
-template <class V, class E> RECTIFIER_INLINE V load(const E* p) {
+template <class V, class E>
+RECTIFIER_INLINE V load(const E* p) {
   if constexpr (sizeof(E) == 8) {
     return _mm512_loadu_pd(p);
   } else if constexpr (sizeof(E) == 4) {
@@ -143,7 +171,8 @@ template <class V, class E> RECTIFIER_INLINE V load(const E* p) {
   }
 }
 
-template <class V, class E> RECTIFIER_INLINE void store(E* p, V x) {
+template <class V, class E>
+RECTIFIER_INLINE void store(E* p, V x) {
   if constexpr (sizeof(E) == 8) {
     _mm512_storeu_pd(p, x.v);
   } else if constexpr (sizeof(E) == 4) {
@@ -153,7 +182,8 @@ template <class V, class E> RECTIFIER_INLINE void store(E* p, V x) {
   }
 }
 
-template <class V, class E> RECTIFIER_INLINE V load_part(const E* p, std::size_t n) {
+template <class V, class E>
+RECTIFIER_INLINE V load_part(const E* p, std::size_t n) {
   const unsigned first = (1U << n) - 1U;
   if constexpr (sizeof(E) == 8) {
     return _mm512_maskz_loadu_pd(static_cast<__mmask8>(first), p);
@@ -164,7 +194,8 @@ template <class V, class E> RECTIFIER_INLINE V load_part(const E* p, std::size_t
   }
 }
 
-template <class V, class E> RECTIFIER_INLINE void store_part(E* p, V x, std::size_t n) {
+template <class V, class E>
+RECTIFIER_INLINE void store_part(E* p, V x, std::size_t n) {
   const unsigned first = (1U << n) - 1U;
   if constexpr (sizeof(E) == 8) {
     _mm512_mask_storeu_pd(p, static_cast<__mmask8>(first), x.v);
@@ -176,7 +207,8 @@ template <class V, class E> RECTIFIER_INLINE void store_part(E* p, V x, std::siz
 }
 
 /// A store past the caches; p is aligned to the bytes that it writes.
-template <class V, class E> RECTIFIER_INLINE void stream(E* p, V x) {
+template <class V, class E>
+RECTIFIER_INLINE void stream(E* p, V x) {
   if constexpr (sizeof(E) == 8) {
     _mm512_stream_pd(p, x.v);
   } else if constexpr (sizeof(E) == 4) {

@@ -1,0 +1,159 @@
+// gelu. Included by formulas.hpp only.
+#pragma once
+
+#include "formulas_common.hpp"
+#include "tables.hpp"
+
+namespace rectifier::RECTIFIER_TARGET {
+
+/// exp(-t * t / 2) = power * (1 + change), times 1 / E::scale and but for a smooth factor that the tables take in.
+template <class V>
+struct Gaussian {
+  V power;
+  V change;
+};
+
+/// t * t + k * step for shifted = magic + k, exact but for the last addition.
+template <class V>
+RECTIFIER_INLINE V reduced_square(V t, V shifted, typename V::scalar step) {
+  const V magic = integer_magic<V>();
+#if RECTIFIER_LEVEL > 2
+  return fma(t, t, fma(shifted, V(step), V(-step) * magic));
+#else
+  // The upper half of t has an exact square; what is left cancels down before it is rounded.
+  const V upper = from_bits(bits(t) & ~std::uint64_t{0x7ffffff});
+  return (upper * upper + (shifted - magic) * V(step)) + (t - upper) * (t + upper);
+#endif
+}
+
+template <class E, class V>
+RECTIFIER_INLINE Gaussian<V> gaussian(V t) {
+  const V shifted = muladd(t * t, V(E::rate), integer_magic<V>());
+  const V rho = reduced_square(t, shifted, E::step);
+  const auto k = bits(shifted);
+  const Entries<E, V> entry(k);
+  const V r = rho + entry.template get<1>();
+  const V power = from_bits(bits(entry.template get<0>()) + shift_left<E::shift>(k));
+  return {power, horner(E::poly, r) * r};
+}
+
+/// The polynomial of T on the interval that t lies in: value * (1 + part).
+template <class V>
+struct Piece {
+  V value;
+  V h;
+  V factor;  // part = (factor + rest * h) * h
+  V rest;
+};
+
+/// Columns k, k + 1, ... as a polynomial in h.
+template <int k, class T, class V>
+RECTIFIER_INLINE V columns_from(const Entries<T, V>& entry, V h) {
+  if constexpr (k == T::columns - 1) {
+    return entry.template get<k>();
+  } else {
+    return muladd(columns_from<k + 1>(entry, h), h, entry.template get<k>());
+  }
+}
+
+template <class T, class V>
+RECTIFIER_INLINE Piece<V> piece(V t) {
+  V d = t + V(T::offset);
+  if constexpr (T::squared) d = d * d;
+  const Entries<T, V> entry(shift_right<T::shift>(bits(d)));
+  const V h = t - entry.template get<0>();
+  return {entry.template get<1>(), h, entry.template get<2>(), columns_from<3>(entry, h)};
+}
+
+/// amount * (1 + relative - excess), known to more than V's precision; only wide tables have an excess.
+template <class V>
+struct Product {
+  V amount;
+  V relative;
+  V excess;
+};
+
+/// T's function of t times exp(-t * t / 2). amount, a product of two half-length numbers, is exact.
+template <class T, class V>
+RECTIFIER_INLINE Product<V> tail(V t) {
+  const Gaussian<V> g = gaussian<typename T::exponential>(t);
+  const Piece<V> p = piece<T>(t);
+  const V amount = g.power * p.value;
+  if constexpr (T::wide) {
+    // The large part, factor * h, enters last, so that it is rounded once.
+    const V square = p.h * p.h * p.rest;
+    const V small = fma(g.change, fma(p.factor, p.h, square), square + g.change);
+    const V relative = fma(p.factor, p.h, small);
+    return {amount, relative, fnma(p.factor, p.h, relative - small)};
+  } else {
+    const V step = muladd(g.change, p.h, p.h);
+    return {amount, muladd(muladd(p.rest, p.h, p.factor), step, g.change), V(0)};
+  }
+}
+
+template <class V>
+struct GeluTables;
+#if RECTIFIER_LEVEL == 4
+template <>
+struct GeluTables<f32> {
+  using value = TailFloat16;
+  using derivative = SlopeFloat16;
+};
+#elif RECTIFIER_LEVEL == 3
+template <>
+struct GeluTables<f32> {
+  using value = TailFloat8;
+  using derivative = SlopeFloat8;
+};
+#endif
+template <>
+struct GeluTables<f64> {
+  using value = TailDouble16;
+  using derivative = SlopeDouble16;
+};
+
+/// x * Phi(x) = max(x, 0) - t * Q(t), t = |x|, Q the upper tail; the subtraction is the only rounding that x > 0 sees.
+/// Types: f32 (with fma) and f64. NaN gives NaN, -0 gives -0, -inf gives -0, +inf and all that is large gives x.
+template <class V>
+struct Gelu {
+  explicit Gelu(const Parameters&) {}
+
+  RECTIFIER_INLINE_MEMBER V value(V x) const {
+    using T = typename GeluTables<V>::value;
+    // Beyond the limit t * Q(t) is zero; NaN takes the limit here, and comes back with the maximum.
+    const V t = capped_magnitude(x, T::limit);
+    const Product<V> q = tail<T>(t);
+    const V product = t * q.amount;
+    V y;
+    if constexpr (T::wide) {
+      // excess and q.excess are what product and q.relative were rounded up by.
+      const V excess = fnma(t, q.amount, product);
+      y = product - fnma(product, q.relative, fma(product, q.excess, excess));
+    } else {
+      y = muladd(t, q.amount, product * q.relative);
+    }
+    const V relu = max(V(typename V::scalar(-0.0)), x);
+    // The powers of two were kept large, so that this scaling alone rounds a subnormal result.
+    return nmuladd(y, V(T::exponential::scale), relu);
+  }
+
+  /// Q(t) - t * density(t) = (root - t) * K(t) for x < 0, one minus that for x > 0.
+  RECTIFIER_INLINE_MEMBER V derivative(V x) const {
+    using T = typename GeluTables<V>::derivative;
+    using S = Split<V>;
+    const V t = min(V(T::limit), magnitude(x));
+    const Product<V> k = tail<T>(t);
+    const V root(S::gelu_root_high);
+    const V u = root - t;
+    // What u rounded away: a 2Sum, since either of root and t may be the larger one.
+    const V back = root - u;
+    const V low = ((root - (u + back)) + (back - t)) + V(S::gelu_root_low);
+    const V rest = muladd(u, k.relative, muladd(low, k.relative, low));
+    const V y = muladd(u, k.amount, rest * k.amount);
+    const auto below = negative(x);
+    const V scale(T::exponential::scale);
+    return muladd(y, select(below, scale, V(-T::exponential::scale)), select(below, V(typename V::scalar(-0.0)), V(1)));
+  }
+};
+
+}  // namespace rectifier::RECTIFIER_TARGET

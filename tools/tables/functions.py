@@ -1,0 +1,51 @@
+"""The functions that the tables stand for, to 70 digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mpmath as mp
+
+mp.mp.dps = 70
+
+LN2 = mp.log(2)
+DENSITY_AT_0 = 1 / mp.sqrt(2 * mp.pi)
+
+
+def scaled_tail(t: mp.mpf) -> mp.mpf:
+    """Q(t) * exp(t**2 / 2), Q the upper tail of the normal distribution."""
+    return mp.erfc(t / mp.sqrt(2)) * mp.exp(t * t / 2) / 2
+
+
+def scaled_slope(t: mp.mpf) -> mp.mpf:
+    """(Q(t) - t * density(t)) * exp(t**2 / 2): the derivative of gelu at -t, scaled."""
+    return scaled_tail(t) - t * DENSITY_AT_0
+
+
+# The derivative of gelu is zero at -ROOT.
+ROOT = mp.findroot(scaled_slope, mp.mpf("0.7517915246935645"))
+
+
+def scaled_slope_over_distance(t: mp.mpf) -> mp.mpf:
+    """scaled_slope(t) / (ROOT - t), which has no zero and no pole."""
+    return scaled_slope(t) / (ROOT - t)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A nearby exponential that is cheap to reduce: E(t) = 2**(-t**2 / (count * step)).
+
+    step is close to 2 ln 2 / count and has so few bits that k * step is exact. What is left of
+    exp(-t**2 / 2) = E(t) * exp(-surplus * t**2) is smooth, and the fitted functions take it in.
+    """
+
+    count: int
+    step: mp.mpf
+
+    @property
+    def surplus(self) -> mp.mpf:
+        return (1 - 2 * LN2 / (self.count * self.step)) / 2
+
+    def absorb(self, function):
+        """function(t) * exp(-surplus * t**2)."""
+        return lambda t: function(mp.mpf(t)) * mp.exp(-self.surplus * mp.mpf(t) ** 2)
