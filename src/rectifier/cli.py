@@ -1,0 +1,293 @@
+"""The command line: `rectifier apply` for files of any size, and `rectifier info`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from types import FrameType
+from typing import Any, NoReturn
+
+from .config import set_num_threads, show_config
+from .files import InputError
+from .parameters import ACTIVATIONS, LOWER_BOUND, SLOPE, UPPER_BOUND
+from .pieces import PiecewiseOperator
+from .replacement import Replacement
+
+__all__ = ["main"]
+
+LIBRARIES = ("numpy", "torch", "jax", "dask", "cupy", "onnx")
+
+APPLY_EXAMPLES = """\
+examples:
+  rectifier apply in.npy -o out.npy                                  leaky with slope 0.25
+  rectifier apply in.npy -o out.npy --act-type elu --slope 0.3
+  rectifier apply in.npy -o out.npy --act-type prelu --gamma g.npy --axis -1
+  rectifier apply in.npy -o out.npy --act-type rrelu --training --rng 7
+  rectifier apply in.npy -o dx.npy --act-type gelu --grad dy.npy     the gradient
+  rectifier apply in.npy -o dx.npy --act-type prelu --gamma g.npy --grad dy.npy --grad-gamma dg.npy
+
+The file is read and written in pieces: memory stays below 300 MB however large it is. The output appears under its
+name when it is complete. A number that begins with a minus and has an exponent needs "=": --slope=-1e-5.
+Exit codes: 0 done, 2 wrong input, 130 and 143 stopped by Ctrl-C and SIGTERM; then the old output is untouched.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The words after the program's name; those of this process if None.
+
+    Returns
+    -------
+    int
+        The exit code: 0, 2 for wrong input, 130 or 143 when stopped.
+
+    Examples
+    --------
+    >>> from rectifier.cli import main
+    >>> main(["apply", "missing.npy", "-o", "out.npy"])
+    2
+    """
+    try:
+        options = _parser().parse_args(arguments)
+        with _stoppable():
+            options.run(options)
+    except _Stopped as stop:
+        print(f"rectifier: stopped by {stop.signal.name}", file=sys.stderr)
+        return 128 + stop.signal
+    except InputError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename or 'system'}: {error.strerror}")
+    except MemoryError:
+        return _fail("not enough memory")
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(f"rectifier: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+class _Stopped(BaseException):
+    def __init__(self, number: int) -> None:
+        self.signal = signal.Signals(number)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Turn the first signal to stop into an exception, and let no second one disturb the cleaning up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise _Stopped(number)
+
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"rectifier: error: {message} (see {self.prog} --help)\n")
+
+
+def _axes(text: str) -> int | tuple[int, ...]:
+    axes = tuple(int(word) for word in text.split(","))
+    return axes[0] if len(axes) == 1 else axes
+
+
+_axes.__name__ = "axis"  # the word in argparse's message
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="rectifier", description="MXNet's LeakyReLU operator on files.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"rectifier {version('rectifier')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="command", parser_class=_Parser)
+    info = commands.add_parser("info", help="show version, CPU target, threads and back-ends", allow_abbrev=False)
+    info.set_defaults(run=_info)
+    apply = commands.add_parser(
+        "apply",
+        help="apply an activation, or its gradient, to an .npy file of any size",
+        description="Apply an activation to the array in an .npy file, or its gradient with --grad.",
+        epilog=APPLY_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    apply.set_defaults(run=_apply)
+    _add_apply_arguments(apply)
+    return parser
+
+
+def _add_apply_arguments(apply: argparse.ArgumentParser) -> None:
+    add = apply.add_argument
+    add("data", metavar="in.npy", help="the data: floats, integers or bools")
+    add("-o", "--output", metavar="out.npy", required=True, help="where the result goes; an old file is replaced")
+    add("--act-type", default="leaky", metavar="NAME", help=f"one of {', '.join(ACTIVATIONS)} (default: leaky)")
+    add("--slope", type=float, default=SLOPE, help="of leaky and elu (default: %(default)s)")
+    add("--lower-bound", type=float, default=LOWER_BOUND, metavar="LOWER", help="of rrelu (default: %(default)s)")
+    add("--upper-bound", type=float, default=UPPER_BOUND, metavar="UPPER", help="of rrelu (default: %(default)s)")
+    add("--gamma", metavar="g.npy", help="prelu's slopes")
+    add("--axis", type=_axes, help="the axes of the data that gamma's dimensions belong to, as in 1 or 0,1 or -1")
+    add("--training", action="store_true", help="let rrelu draw its slopes")
+    add("--rng", type=int, metavar="KEY", help="rrelu's key, 0 to 2^64 - 1 (default: a fresh one, which is shown)")
+    add("--grad", metavar="dy.npy", help="the gradient of the output: write the gradient of the data instead")
+    add("--grad-gamma", metavar="dg.npy", help="where the gradient of gamma goes")
+    add("--dtype", choices=["bfloat16"], help="what files with 2-byte elements of unknown kind (V2) hold")
+    add("--threads", type=int, metavar="N", help="threads to use (default: as many as there are CPUs)")
+
+
+def _apply(options: argparse.Namespace) -> None:
+    _check_options(options)
+    with _operator(options) as operator:
+        if operator.key is not None and options.rng is None:
+            print(f"rectifier: drew --rng {operator.key}", file=sys.stderr)
+        outputs = [Replacement(path) for path in (options.output, options.grad_gamma) if path is not None]
+        try:
+            for output in outputs:
+                output.open()
+            _write(operator, *outputs, name=os.path.basename(options.data))
+            for output in outputs:
+                output.finish()
+            for output in outputs:
+                output.publish()
+        finally:
+            for output in outputs:
+                output.discard()
+
+
+def _write(
+    operator: PiecewiseOperator, output: Replacement, d_gamma_output: Replacement | None = None, *, name: str
+) -> None:
+    output.write_header(operator.shape, operator.dtype, fortran=operator.fortran)
+    with _progress(math.prod(operator.shape) * operator.dtype.itemsize, name) as progress:
+        for piece in operator.pieces():
+            output.write(piece)
+            progress.update(piece.nbytes)
+    if d_gamma_output is not None:
+        d_gamma = operator.d_gamma()
+        d_gamma_output.write_header(d_gamma.shape, d_gamma.dtype, fortran=False)
+        d_gamma_output.write(d_gamma)
+
+
+def _operator(options: argparse.Namespace) -> PiecewiseOperator:
+    try:
+        return PiecewiseOperator(
+            options.data,
+            options.gamma,
+            options.act_type,
+            options.slope,
+            options.lower_bound,
+            options.upper_bound,
+            training=options.training,
+            rng=options.rng,
+            axis=options.axis,
+            d_out=options.grad,
+            sum_gamma=options.grad_gamma is not None,
+            bfloat16=options.dtype == "bfloat16",
+        )
+    except (TypeError, ValueError) as error:
+        raise InputError(str(error)) from None
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Refuse what only a command can get wrong: files that are each other, and options without their partners."""
+    if options.threads is not None:
+        try:
+            set_num_threads(options.threads)
+        except ValueError as error:
+            raise InputError(f"--threads: {error}") from None
+    if options.grad_gamma is not None and (options.grad is None or options.gamma is None):
+        raise InputError("--grad-gamma needs --grad and --gamma")
+    if options.grad is not None and options.act_type == "rrelu" and options.training and options.rng is None:
+        raise InputError("--grad needs the --rng that the slopes were drawn with")
+    inputs = [("the input", options.data), ("--gamma", options.gamma), ("--grad", options.grad)]
+    for output in (options.output, options.grad_gamma):
+        for name, path in inputs:
+            if output is not None and path is not None and _same_file(output, path):
+                raise InputError(f"{output} is both an output and {name}")
+    if options.grad_gamma is not None and _same_file(options.output, options.grad_gamma):
+        raise InputError(f"{options.output} is named for both outputs")
+
+
+def _same_file(one: str, other: str) -> bool:
+    if os.path.realpath(one) == os.path.realpath(other):
+        return True
+    with suppress(OSError):
+        return os.path.samefile(one, other)
+    return False
+
+
+def _progress(size: int, name: str) -> Any:
+    """A progress bar on a terminal: tqdm's if it is there."""
+    if not sys.stderr.isatty():
+        return _Percent(0)
+    try:
+        from tqdm import tqdm  # type: ignore[import-untyped]
+    except ImportError:
+        return _Percent(size)
+    return tqdm(total=size, desc=name, unit="B", unit_scale=True, unit_divisor=1024)
+
+
+class _Percent:
+    """A count of percent, silent if there is nothing to count."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._done, self._shown = size, 0, -1
+
+    def __enter__(self) -> _Percent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown >= 0:
+            print(file=sys.stderr)
+
+    def update(self, count: int) -> None:
+        self._done += count
+        percent = 100 * self._done // self._size if self._size else -1
+        if percent > self._shown:
+            self._shown = percent
+            print(f"\r{percent:3d} %", end="", file=sys.stderr, flush=True)
+
+
+def _info(options: argparse.Namespace) -> None:
+    facts = show_config(mode="dicts")
+    assert facts is not None
+    found = {name: _version(name) for name in LIBRARIES if find_spec(name) is not None}
+    served = [f"{name} {found[name]}" for name in found if find_spec(f"rectifier.backends.{name}") is not None]
+    others = [f"{name} {found[name]}" for name in found if find_spec(f"rectifier.backends.{name}") is None]
+    print(f"rectifier   {facts['version']}")
+    print(f"CPU target  {facts['cpu_target']} (of {', '.join(facts['cpu_targets'])})")
+    print(f"threads     {facts['num_threads']}")
+    print(f"back-ends   {', '.join(served)}")
+    if others:
+        print(f"installed   {', '.join(others)} (without a back-end of their own)")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # a distribution of another name, like cupy-cuda12x
+        return "of unknown version"

@@ -1,0 +1,172 @@
+"""The operator on the arrays of files, piece by piece, with the bits that it gives on the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from . import _core
+from .backends.numpy import BFLOAT16, _aligned_gamma, _as_floats, _rounded
+from .files import ArrayFile, Box, InputError, boxes
+from .gamma import gamma_axes
+from .operator import _check
+from .parameters import LOWER_BOUND, SLOPE, UPPER_BOUND
+
+__all__ = ["PiecewiseOperator"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+# Enough for every thread and for the disk, little enough for three such pieces to stay far below 300 MB.
+_PIECE_BYTES = 1 << 24
+
+
+class PiecewiseOperator:
+    """The value of the operator on a file's array, or its gradient, in pieces in the order of storage.
+
+    Parameters
+    ----------
+    data : path-like
+        The `.npy` file with the data.
+    gamma, d_out : path-like, optional
+        Files with prelu's gamma, and with the gradient of the output. Given that, the pieces are the data's gradient.
+    bfloat16 : bool
+        Whether files with 2-byte void elements hold bfloat16.
+    sum_gamma : bool
+        Whether gamma's gradient is wanted too.
+    act_type, slope, lower_bound, upper_bound, training, rng, axis
+        As in `rectifier.leaky_relu`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read.
+    TypeError, ValueError
+        As `rectifier.leaky_relu`, before anything is computed.
+    """
+
+    def __init__(
+        self,
+        data: str,
+        gamma: str | None = None,
+        act_type: str = "leaky",
+        slope: float = SLOPE,
+        lower_bound: float = LOWER_BOUND,
+        upper_bound: float = UPPER_BOUND,
+        *,
+        training: bool = False,
+        rng: int | None = None,
+        axis: int | tuple[int, ...] | None = None,
+        d_out: str | None = None,
+        sum_gamma: bool = False,
+        bfloat16: bool = False,
+    ) -> None:
+        call, self.key = _check(gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
+        with ExitStack() as files:
+
+            def opened(path: str | None) -> ArrayFile | None:
+                return None if path is None else files.enter_context(ArrayFile(path, bfloat16=bfloat16))
+
+            self._data = files.enter_context(ArrayFile(data, bfloat16=bfloat16))
+            if bfloat16 and self._data.dtype != BFLOAT16:
+                raise InputError(
+                    f"{data} holds {self._data.dtype}; --dtype bfloat16 is for elements of unknown kind (V2)"
+                )
+            self._gamma, self._d_out = opened(gamma), opened(d_out)
+            nothing = _as_floats("data", np.empty(0, self._data.dtype))
+            self.shape, self.dtype, self.fortran = self._data.shape, nothing.dtype, self._data.fortran
+            self._call = _rounded(call, self.dtype)
+            self._check_d_out()
+            self._sums = self._prepare_gamma(nothing, axis, sum_gamma)
+            self._files = files.pop_all()
+
+    def __enter__(self) -> PiecewiseOperator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.close()
+
+    def pieces(self) -> Iterator[Array]:
+        """The pieces in the order of storage, each one-dimensional and valid until the next."""
+        for box in boxes(self.shape, _PIECE_BYTES // self.dtype.itemsize, fortran=self.fortran):
+            piece = self._compute(box)
+            yield (piece.T if self.fortran else piece).reshape(-1)
+
+    def d_gamma(self) -> Array:
+        """The gradient of gamma, after all pieces: float64 sums, rounded once."""
+        assert self._sums is not None
+        assert self._gamma is not None
+        sums = self._sums.reshape(-1)
+        result = np.empty(sums.shape, self._d_gamma_dtype)
+        if sums.size:
+            # As the sum of one product, -1 times -sum: the core rounds float64 to each type in one step.
+            _core.gamma_pullback(None, result, -sums, np.full_like(sums, -1.0), np.ones_like(sums))
+        return result.reshape(self._gamma_shape)
+
+    def _check_d_out(self) -> None:
+        if self._d_out is None:
+            return
+        _as_floats("d_out", np.empty(0, self._d_out.dtype))
+        if self._d_out.shape != self.shape:
+            raise InputError(f"{self._d_out.path} must have the data's shape {self.shape}, got {self._d_out.shape}")
+
+    def _prepare_gamma(self, nothing: Array, axis: int | tuple[int, ...] | None, sum_gamma: bool) -> Array | None:
+        """Line gamma up with the data, and make room for its gradient."""
+        if self._gamma is None:
+            return None
+        self._gamma_shape = self._gamma.shape
+        self._d_gamma_dtype = _aligned_gamma(nothing, np.empty(1, self._gamma.dtype), None).dtype
+        self._gamma.reshape(gamma_axes(self.shape, self._gamma_shape, axis))
+        return np.zeros(self._gamma.shape) if sum_gamma else None
+
+    def _compute(self, box: Box) -> Array:
+        x = _as_floats("data", self._data.read(box))  # memory of our own, so that the result takes its place
+        g = None if self._d_out is None else self._upstream(self._d_out.read(box))
+        slopes, key, first = None, None, 0
+        if self._gamma is not None:
+            slopes = _aligned_gamma(x, self._gamma.read(box), tuple(range(x.ndim)))
+        elif self._call.draws and self.fortran:
+            slopes = self._drawn(box)
+        elif self._call.draws:
+            key, first = self.key, self._index(tuple(part.start for part in box))
+        if g is not None and slopes is not None and self._sums is not None:
+            self._add(box, x, g, slopes)
+        call = self._call
+        _core.apply(
+            call.activation.formula, x, x, g, slopes, call.slope, key, call.lower_bound, call.upper_bound, first
+        )  # fmt: skip
+        return x
+
+    def _upstream(self, d_out: Array) -> Array:
+        g = _as_floats("d_out", d_out)
+        with np.errstate(over="ignore"):
+            return g.astype(self.dtype, copy=False)
+
+    def _add(self, box: Box, x: Array, g: Array, slopes: Array) -> None:
+        """Add the piece's part of gamma's gradient."""
+        assert self._sums is not None
+        part = np.empty(slopes.shape)
+        _core.gamma_pullback(None, part, g, x, slopes)
+        covered = tuple(slice(0, 1) if n == 1 else cut for n, cut in zip(self._sums.shape, box, strict=True))
+        self._sums[covered] += part
+
+    def _drawn(self, box: Box) -> Array:
+        """rrelu's slopes of a piece whose elements do not follow each other in C order, in the arithmetic type."""
+        call = self._call
+        slopes = np.empty([part.stop - part.start for part in box], np.float32)
+        for outer in np.ndindex(*slopes.shape[:-1]):
+            starts = tuple(part.start + i for part, i in zip(box, (*outer, 0), strict=True))
+            _core.draw_slopes(slopes[outer], self.key, call.lower_bound, call.upper_bound, self._index(starts))
+        return slopes.astype(np.float64) if self.dtype == np.float64 else slopes
+
+    def _index(self, position: tuple[int, ...]) -> int:
+        """The C-order index of an element."""
+        index = 0
+        for i, n in zip(position, self.shape, strict=True):
+            index = index * n + i
+        return index
