@@ -57,8 +57,8 @@ accuracy: $(done)/package $(done)/bench $(done)/peers  ## walk every float32 inp
 bench: $(done)/package $(done)/bench $(done)/peers  ## measure speed against the peers, into benchmarks/results
 	$(python) -m benchmarks.speed
 
-bench-report: $(done)/package $(done)/bench  ## write docs/performance.md from benchmarks/results
-	$(python) -m benchmarks.report
+bench-report: $(done)/package $(done)/bench  ## write docs/performance.md and the table in README.md from them
+	$(python) -m benchmarks.speed.report
 
 docs: $(done)/docs $(done)/lint  ## build the pages, into site
 	$(python) -m mkdocs build --strict
