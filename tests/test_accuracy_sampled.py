@@ -308,7 +308,9 @@ def test_the_command_tells_a_broken_bound(
     text = page.read_text(encoding="utf-8")
     assert "| selu, gradient |" in text
     assert page.with_name("accuracy-gelu.png").stat().st_size > 0
+    assert "broken in this walk" not in text
     assert "every bound is kept" in capsys.readouterr().out
     monkeypatch.setitem(BOUNDS, "float16", 0.01)
     assert command.main(arguments) == 1
     assert "float16 selu value on" in capsys.readouterr().out
+    assert "**Bounds broken in this walk**\n\n- float16 selu value on" in page.read_text(encoding="utf-8")

@@ -33,13 +33,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not tallies:
             print(f"nothing is measured for {options.function} in {', '.join(options.dtype)}", file=sys.stderr)
             return 2
+        broken = report.violations(tallies, targets)
         page = _page_path(options)
         if page:
-            _write(page, tallies, Oracle(library), targets, peers)
+            page.parent.mkdir(parents=True, exist_ok=True)
+            picture = page.with_name("accuracy-gelu.png")
+            oracle = Oracle(library)
+            figures.draw_gelu(picture, oracle, [targets[-1], *peers])
+            page.write_text(report.page(tallies, broken, picture.name, oracle.compiler), encoding="utf-8")
+            print(f"wrote {page}")
     if not page:
         for dtype in options.dtype:
             print(f"\n{dtype}\n{report.details(tallies, dtype)}")
-    broken = report.violations(tallies, targets)
     print("\n".join(broken) if broken else "every bound is kept")
     return 1 if broken else 0
 
@@ -64,16 +69,6 @@ def _page_path(options: argparse.Namespace) -> Path | None:
     # A partial walk must not replace the published page unless it is told to.
     partial = options.quick or options.function or options.target or list(options.dtype) != list(DTYPES)
     return options.output or (None if partial else PAGE)
-
-
-def _write(
-    page: Path, tallies: dict[walk.Key, Tally], oracle: Oracle, targets: tuple[str, ...], peers: tuple[str, ...]
-) -> None:
-    page.parent.mkdir(parents=True, exist_ok=True)
-    picture = page.with_name("accuracy-gelu.png")
-    figures.draw_gelu(picture, oracle, [targets[-1], *peers])
-    page.write_text(report.page(tallies, picture.name, oracle.compiler), encoding="utf-8")
-    print(f"wrote {page}")
 
 
 def _parser() -> argparse.ArgumentParser:

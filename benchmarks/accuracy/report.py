@@ -13,7 +13,7 @@ from .cases import BOUNDS, DTYPES, KINDS, ROOT_BOUND, cases_for
 from .inputs import pattern_count
 from .oracle import Tally
 from .subjects import is_library, title
-from .walk import PEER_STEP, Key
+from .walk import Key
 
 Tallies = Mapping[Key, Tally]
 
@@ -40,10 +40,11 @@ leaky, prelu and rrelu are a single product, which the test suite checks in floa
 """
 
 PEERS = """
-Other libraries run on the CPU, with the same slopes. They get the same inputs; in float32 every {step}th bit pattern,
-and the thresholds with their neighbours. Their choices count as errors where the result differs: a slope rounded to the
-type of the data, subnormal numbers flushed to zero (JAX), x = 0 taken for positive (JAX), +0 where a negative tail
-underflows. MXNet 1.6.0 has no bfloat16, computes float64 in float32, and leaves the gradient of rrelu undefined.
+Other libraries run on the CPU, with the same slopes. They get the same inputs, but in float32 {count:,} of them:
+evenly spaced bit patterns, and the thresholds with their neighbours. Their choices count as errors where the result
+differs: a slope rounded to the type of the data, subnormal numbers flushed to zero (JAX), x = 0 taken for positive
+(JAX), +0 where a negative tail underflows. MXNet 1.6.0 has no bfloat16, computes float64 in float32, and leaves the
+gradient of rrelu undefined.
 """
 
 
@@ -64,16 +65,19 @@ def violations(tallies: Tallies, targets: Iterable[str]) -> list[str]:
     return lines
 
 
-def page(tallies: Tallies, figure: str | None, compiler: str) -> str:
-    """The whole of docs/accuracy.md."""
+def page(tallies: Tallies, broken: list[str], figure: str, compiler: str) -> str:
+    """The whole of docs/accuracy.md; ``broken`` comes from `violations`."""
     parts = [INTRODUCTION.format(bounds=_bounds(tallies), root=ROOT_BOUND)]
-    if any(is_library(name) for *_, name in tallies):
-        parts.append(PEERS.format(step=PEER_STEP))
+    counts = [tally.count for (dtype, *_, name), tally in tallies.items() if is_library(name) and dtype == "float32"]
+    if counts:
+        parts.append(PEERS.format(count=max(counts)))
     parts.append(f"\nMeasured on {machine()}; reference built with {compiler}.\n")
+    if broken:
+        parts.append("\n**Bounds broken in this walk**\n\n" + "".join(f"- {line}\n" for line in broken))
     for dtype in DTYPES:
         if any(key[0] == dtype for key in tallies):
             parts.append(f"\n## {dtype}\n\nLargest error in ULP.\n\n{summary(tallies, dtype)}")
-            if dtype == "float32" and figure:
+            if dtype == "float32":
                 parts.append(f"\n![Error of gelu and its gradient against x]({figure})\n")
             parts.append(f"\nWhere it occurs, and the rest of the count.\n\n{details(tallies, dtype)}")
     return "".join(parts)

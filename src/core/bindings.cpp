@@ -66,6 +66,8 @@ void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_,
   if (!gamma_.is_none()) {
     PyArrayObject* gamma = as_array(gamma_, "gamma");
     work.slope_type = type_of(gamma, "gamma");
+    require(slope_size(work.slope_type) == slope_size(work.type),
+            "`gamma` must be of the arithmetic type or widen to it");
     nest.views[slopes] = view_of(gamma, nest.dims, nest.shape, "gamma");
     nest.used[slopes] = true;
   }
@@ -105,6 +107,8 @@ void gamma_pullback(nb::handle d_data_, nb::handle d_gamma_, nb::handle upstream
   pass.gamma_type = type_of(gamma, "gamma");
   pass.d_gamma_type = type_of(d_gamma, "d_gamma");
   require(type_of(gradient, "d_out") == pass.type, "`d_out` must have the data's dtype");
+  require(slope_size(pass.gamma_type) == slope_size(pass.type),
+          "`gamma` must be of the arithmetic type or widen to it");
   require(PyArray_ISWRITEABLE(d_gamma) && PyArray_SAMESHAPE(d_gamma, gamma),
           "`d_gamma` must be writeable, of gamma's shape");
   pass.input = same_shape(data, data, "data");
@@ -156,8 +160,8 @@ nb::object call(nb::handle data, nb::handle gamma, nb::handle act_type, nb::hand
   return std::move(quick.result);
 }
 
-nb::list cpu_targets() {
-  nb::list names;
+nb::typed<nb::list, nb::str> cpu_targets() {
+  nb::typed<nb::list, nb::str> names;
   for (const Kernels* const* target = available_targets(); *target != nullptr; ++target)
     names.append(nb::str((*target)->name));
   return names;
@@ -191,10 +195,12 @@ NB_MODULE(_core, m) {
         nb::arg("is_random"), "Tell a row of the table of activations to `call`.");
   m.def("register_bounds", &register_bounds, nb::arg("lower"), nb::arg("upper"),
         "Tell the default bounds of rrelu to `call`.");
-  m.def("call", &call, nb::arg("data").none(), nb::arg("gamma").none(), nb::arg("act_type").none(),
-        nb::arg("slope").none(), nb::arg("lower").none(), nb::arg("upper").none(), nb::arg("training").none(),
-        nb::arg("rng").none(), nb::arg("axis").none(), nb::arg("out").none(),
-        "The operator on plain arguments, or NotImplemented.");
+  m.def("call", &call,
+        nb::sig("def call(data: object, gamma: object, act_type: object, slope: object, lower: object, "
+                "upper: object, training: object, rng: object, axis: object, out: object) -> typing.Any"),
+        nb::arg("data").none(), nb::arg("gamma").none(), nb::arg("act_type").none(), nb::arg("slope").none(),
+        nb::arg("lower").none(), nb::arg("upper").none(), nb::arg("training").none(), nb::arg("rng").none(),
+        nb::arg("axis").none(), nb::arg("out").none(), "The operator on plain arguments, or NotImplemented.");
   m.def("gamma_pullback", &gamma_pullback, nb::arg("d_data").none(), nb::arg("d_gamma"), nb::arg("d_out"),
         nb::arg("data"), nb::arg("gamma"), "Write prelu's two gradients.");
   m.def(

@@ -61,6 +61,8 @@ struct QuickCall {
         (training.ptr() != Py_False && training.ptr() != Py_True))
       return false;
     const QuickTable::Row& row = quick_table.rows[k];
+    // All parameters are checked, those that the activation does not read too.
+    if (!(std::fabs(PyFloat_AS_DOUBLE(slope.ptr())) <= 3.4028234663852886e38)) return false;
     const double low = PyFloat_AS_DOUBLE(lower.ptr()), high = PyFloat_AS_DOUBLE(upper.ptr());
     work.formula = row.formula;
     work.parameters = {PyFloat_AS_DOUBLE(slope.ptr()), low, high};
@@ -78,7 +80,7 @@ struct QuickCall {
       if (!rng.is_none()) return false;
       if (row.is_random) work.parameters.slope = 0.5 * (low + high);
     }
-    return std::fabs(work.parameters.slope) <= 3.4028234663852886e38;
+    return true;
   }
 
   bool read_arrays(nb::handle data_, nb::handle gamma_, nb::handle out_) {

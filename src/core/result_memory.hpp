@@ -87,14 +87,15 @@ inline nanobind::object new_array(nanobind::handle shape, nanobind::handle dtype
 
 inline void define_result_memory(nanobind::module_& m) {
   namespace nb = nanobind;
-  m.def("empty", &new_array, nb::arg("shape"), nb::arg("dtype"),
-        "As numpy.empty; a large array is on a recycled block.");
+  m.def("empty", &new_array, nb::sig("def empty(shape: object, dtype: object) -> numpy.typing.NDArray[typing.Any]"),
+        nb::arg("shape"), nb::arg("dtype"), "As numpy.empty; a large array is on a recycled block.");
   m.def(
       "buffer_counts",
       [] {
         const BufferCounts counts = buffer_counts();
         return nb::make_tuple(counts.kept, counts.in_use, counts.hits, counts.misses, counts.limit);
       },
+      nb::sig("def buffer_counts() -> tuple[int, int, int, int, int]"),
       "Bytes kept and in use, hits, misses, and the limit of the bytes kept.");
   m.def(
       "set_buffer_limit",

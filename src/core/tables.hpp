@@ -4,8 +4,9 @@
 
 namespace rectifier::RECTIFIER_TARGET {
 
-/// Constants as a sum of two. selu's high parts are rounded down: with low parts above zero, inf - inf cannot
-/// occur. The root's is the nearest number: next to it, what the high part misses would cancel most of the result.
+/// Constants as a sum of two. selu's high parts are rounded down: with low parts above zero, inf - inf
+/// cannot occur. The root's is the nearest number: what a worse one misses would cancel most of the result
+/// next to the root.
 struct SplitFloat {
   using scalar = float;
   static constexpr float ln2_high = 0x1.62e4p-1F;

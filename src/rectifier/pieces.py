@@ -157,6 +157,7 @@ class PiecewiseOperator:
 
     def _drawn(self, box: Box) -> Array:
         """rrelu's slopes of a piece whose elements do not follow each other in C order, in the arithmetic type."""
+        assert self.key is not None
         call = self._call
         slopes = np.empty([part.stop - part.start for part in box], np.float32)
         for outer in np.ndindex(*slopes.shape[:-1]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import mpmath as mp
@@ -46,6 +47,6 @@ class Gaussian:
     def surplus(self) -> mp.mpf:
         return (1 - 2 * LN2 / (self.count * self.step)) / 2
 
-    def absorb(self, function):
+    def absorb(self, function: Callable[[mp.mpf], mp.mpf]) -> Callable[[mp.mpf], mp.mpf]:
         """function(t) * exp(-surplus * t**2)."""
         return lambda t: function(mp.mpf(t)) * mp.exp(-self.surplus * mp.mpf(t) ** 2)

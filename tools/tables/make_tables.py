@@ -164,8 +164,9 @@ def split_constants() -> str:
     scale = mp.mpf("1.0507009873554804934193349852946")
     alpha = mp.mpf("1.6732632423543772848170429916717")
     text = (
-        "\n/// Constants as a sum of two. selu's high parts are rounded down: with low parts above zero, inf - inf cannot"
-        "\n/// occur. The root's is the nearest number: next to it, what the high part misses would cancel most of the result.\n"
+        "\n/// Constants as a sum of two. selu's high parts are rounded down: with low parts above zero, inf - inf"
+        "\n/// cannot occur. The root's is the nearest number: what a worse one misses would cancel most of the result"
+        "\n/// next to the root.\n"
     )
     for kind, bits, ln2_bits in (("float", 24, 15), ("double", 53, 40)):
         text += f"struct Split{kind.capitalize()} {{\n  using scalar = {kind};\n"

@@ -111,7 +111,7 @@ def _as_floats(name: str, value: Any) -> Array:
         raise TypeError(f"`{name}` must be an array of real numbers, got {type(value).__name__}: {error}") from None
     dtype = array.dtype.newbyteorder("=")
     if dtype.kind in "biu":
-        dtype = np.sqrt.resolve_dtypes((dtype, None))[-1]  # type: ignore[attr-defined]
+        dtype = np.sqrt.resolve_dtypes((dtype, None))[-1]
     if dtype not in _FLOATS:
         raise TypeError(
             f"`{name}` must be of dtype float16, bfloat16, float32, float64, an integer or bool, got {array.dtype}"
@@ -163,7 +163,9 @@ class _Layout:
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         if self.axes is None:
             return _core.empty(shape, dtype)
-        return _core.empty([shape[axis] for axis in self.axes], dtype).transpose(np.argsort(self.axes))
+        made: Array = _core.empty([shape[axis] for axis in self.axes], dtype)
+        back: Array = made.transpose(np.argsort(self.axes).tolist())
+        return back
 
 
 def _target(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], layout: _Layout | None = None) -> Array:
