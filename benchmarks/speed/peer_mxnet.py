@@ -32,6 +32,11 @@ class RemoteTimer:
         if cell.case.act_type == "rrelu":
             self._options.update(lower_bound=LOWER_BOUND, upper_bound=UPPER_BOUND)
         self._what = "value" if cell.work == "forward" else "gradients"
+        self._first = self.seconds(1, 1)[0]
+
+    def estimate(self) -> float:
+        """The time of a call when the timer was made."""
+        return self._first
 
     def seconds(self, samples: int, batch: int) -> list[float]:
         """The time of each call; MXNet's calls take so long that they are timed one by one."""
@@ -49,9 +54,7 @@ def prepare(cell: Cell, arrays: Arrays) -> RemoteTimer:
         raise Absent("MXNet 1.6.0 crashes in rrelu's training, and leaves its gradient undefined")
     if cell.dtype == "bfloat16" or cell.layout != "contiguous" or cell.case.gamma == "NHWC":
         raise Absent("MXNet 1.6.0 has neither bfloat16 nor strides nor slopes along the last axis")
-    timer = RemoteTimer(cell, arrays)
-    timer.seconds(1, 1)
-    return timer
+    return RemoteTimer(cell, arrays)
 
 
 @functools.cache

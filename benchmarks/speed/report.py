@@ -15,6 +15,7 @@ from .table import compact, describe, heading
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
+COPIES_CHART, TORCH_CHART = "speed-copies.svg", "speed-torch.svg"  # beside the first page
 LARGE = (1_000_000, 16_000_000)
 README_CASES = ("leaky", "elu", "selu", "gelu", "prelu NCHW", "rrelu training")
 
@@ -34,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         page.write_text(filled(page.read_text(encoding="utf-8"), parts(run)), encoding="utf-8")
         print(f"wrote {page}")
     folder = options.page[0].parent
-    charts.draw_against_copy(folder / "speed-copies.svg", run, 1_000_000)
-    charts.draw_against_torch(folder / "speed-torch.svg", run, 1_000_000)
+    charts.draw_against_copy(folder / COPIES_CHART, run, 1_000_000)
+    charts.draw_against_torch(folder / TORCH_CHART, run, 1_000_000)
     return 0
 
 
@@ -44,6 +45,8 @@ def parts(run: Run) -> dict[str, Callable[[], str]]:
     return {
         "speed": lambda: readme_part(run),
         "machine": lambda: machine(run),
+        "copies-chart": lambda: f"![Times in copies of the data]({COPIES_CHART})",
+        "torch-chart": lambda: f"![torch's times in units of ours, by type]({TORCH_CHART})",
         "means": lambda: means(run),
         "goals": lambda: goals_table(run.records),
         "missed": lambda: missed(run.records),
@@ -276,7 +279,7 @@ def readme_part(run: Run) -> str:
         f"the data:\n\n{table(['', *columns], rows)}\n"
         f"Over all {count} cells of the benchmark the geometric mean is {mean:.2f}. [Everything measured, and how]"
         "(docs/performance.md); `make bench` measures on your machine.\n\n"
-        "![Times in copies of the data](docs/speed-copies.svg)"
+        f"![Times in copies of the data](docs/{COPIES_CHART})"
     )
 
 

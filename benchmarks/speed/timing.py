@@ -14,7 +14,7 @@ Seconds = dict[str, list[float]]
 
 LEAST_TURNS = 7
 FEW_TURNS = 3
-SLOW_CALL = 0.3  # seconds: from here on, a subject gets few turns
+SLOW_CALL, SLOWEST_CALL = 0.3, 1.0  # seconds: from here on, a subject gets few turns, or one
 SHORT_CALL = 0.02  # seconds: up to here, a call of its own warms the caches before each turn
 SHORTEST_SAMPLE = 1e-4  # seconds: quicker calls are timed in batches of at least this length
 MOST_SAMPLES = 30  # in a turn
@@ -29,6 +29,9 @@ class Timer(Protocol):
 
     remote: bool
 
+    def estimate(self) -> float:
+        """Roughly the time of a call, not of the first one: that may compile or allocate."""
+
     def seconds(self, samples: int, batch: int) -> list[float]:
         """The time of a call, found `samples` times from `batch` calls in a row."""
 
@@ -40,6 +43,11 @@ class LocalTimer:
 
     def __init__(self, call: Callable[[], Any]) -> None:
         self._call = call
+
+    def estimate(self) -> float:
+        """Roughly the time of a call, not of the first one: that may compile or allocate."""
+        first = self.seconds(1, 1)[0]
+        return first if first > SLOW_CALL else max(min(self.seconds(3, 1)), 1e-8)
 
     def seconds(self, samples: int, batch: int) -> list[float]:
         """The time of a call, found `samples` times from `batch` calls in a row."""
@@ -66,6 +74,7 @@ def plan(seconds: float, share: float, remote: bool = False) -> Plan:
     """The plan for a call of so many seconds that may take `share` seconds in all."""
     batch = max(1, round(SHORTEST_SAMPLE / seconds))
     turns = FEW_TURNS if remote or seconds > SLOW_CALL else LEAST_TURNS
+    turns = 1 if seconds > SLOWEST_CALL else turns
     samples = int(share / turns / (batch * seconds))
     return Plan(turns, min(max(samples, 1), MOST_SAMPLES), batch, seconds < SHORT_CALL and not remote)
 
@@ -83,7 +92,7 @@ def measure(timers: Mapping[str, Timer], share: float, unsure: Callable[[Seconds
         Names of those whose times are too close to a goal to tell; they get more turns.
     """
     with _without_collector():
-        plans = {name: plan(_estimate(timer), share, timer.remote) for name, timer in timers.items()}
+        plans = {name: plan(timer.estimate(), share, timer.remote) for name, timer in timers.items()}
         found: Seconds = {name: [] for name in timers}
         for turn in range(LEAST_TURNS):
             due = [name for name in timers if turn * plans[name].turns % LEAST_TURNS < plans[name].turns]
@@ -113,12 +122,6 @@ def _take_turns(
         if how.warm:
             timers[name].seconds(1, 1)
         found[name] += timers[name].seconds(how.samples, how.batch)
-
-
-def _estimate(timer: Timer) -> float:
-    """Roughly how long a call takes, without its first one: that one may compile or allocate."""
-    first = timer.seconds(1, 1)[0]
-    return first if timer.remote or first > SLOW_CALL else max(min(timer.seconds(3, 1)), 1e-8)
 
 
 def settle(step: float = 1e-3, patience: float = 0.05) -> None:

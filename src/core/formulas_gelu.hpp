@@ -128,7 +128,8 @@ struct Gelu {
     if constexpr (T::wide) {
       // excess and q.excess are what product and q.relative were rounded up by.
       const V excess = fnma(t, q.amount, product);
-      y = product - fnma(product, q.relative, fma(product, q.excess, excess));
+      const V small = fma(product, q.excess, fma(excess, q.relative, excess));
+      y = product - fnma(product, q.relative, small);
     } else {
       y = muladd(t, q.amount, product * q.relative);
     }
