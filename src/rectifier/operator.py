@@ -48,18 +48,17 @@ def leaky_relu(
     axis: int | tuple[int, ...] | None = None,
     out: Any = None,
 ) -> Any:
-    r"""Leaky rectifier activations: MXNet's LeakyReLU operator.
+    """Leaky rectifier activations: MXNet's LeakyReLU operator.
 
-    ========  ================================================  ======================================
-    act_type  value                                             derivative
-    ========  ================================================  ======================================
-    leaky     x > 0 ? x : slope * x                             x > 0 ? 1 : slope
-    elu       x > 0 ? x : slope * (exp(x) - 1)                  x > 0 ? 1 : slope * exp(x)
-    selu      lambda * (x > 0 ? x : alpha * (exp(x) - 1))       lambda * (x > 0 ? 1 : alpha * exp(x))
-    gelu      x * Phi(x), Phi the normal distribution function  Phi(x) + x * phi(x)
-    prelu     x > 0 ? x : gamma * x                             x > 0 ? 1 : gamma
-    rrelu     x > 0 ? x : s * x, s random in training           x > 0 ? 1 : s
-    ========  ================================================  ======================================
+    ::
+
+        act_type  value                                             derivative
+        leaky     x > 0 ? x : slope * x                             x > 0 ? 1 : slope
+        elu       x > 0 ? x : slope * (exp(x) - 1)                  x > 0 ? 1 : slope * exp(x)
+        selu      lambda * (x > 0 ? x : alpha * (exp(x) - 1))       lambda * (x > 0 ? 1 : alpha * exp(x))
+        gelu      x * Phi(x), Phi the normal distribution function  Phi(x) + x * phi(x)
+        prelu     x > 0 ? x : gamma * x                             x > 0 ? 1 : gamma
+        rrelu     x > 0 ? x : s * x, s random in training           x > 0 ? 1 : s
 
     Parameters
     ----------
