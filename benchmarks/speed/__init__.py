@@ -2,6 +2,7 @@
 
 One way through the files: ``cells`` says what is measured and ``arrays`` makes its data; ``subjects`` and the
 ``peer_*`` files say who computes it; ``timing`` lets them run in turn; ``goals`` judges, ``results`` keeps the figures
-as JSON and ``table`` prints them. ``python -m benchmarks.speed.report`` then has ``model`` fit a formula to the times
-and ``charts`` draw them, and writes the generated parts of docs/performance.md and README.md.
+as JSON and ``table`` prints them. ``python -m benchmarks.speed.report`` then has ``model`` fit a formula to the
+times, ``explain`` put it into words and ``charts`` draw bars, and writes the generated parts of docs/performance.md and
+README.md.
 """

@@ -115,7 +115,7 @@ def _take_turns(
     names: list[str], turn: int, timers: Mapping[str, Timer], plans: Mapping[str, Plan], found: Seconds
 ) -> None:
     # Another one begins each time: what comes before a call may leave its mark on it.
-    first = turn % len(names)
+    first = turn % max(len(names), 1)
     for name in names[first:] + names[:first]:
         how = plans[name]
         settle()

@@ -32,32 +32,28 @@ inline void pause() {
 #endif
 }
 
-/// Where a thread of the pool went to sleep.
+/// Which CPU a thread of the pool stays off: the one that its caller runs on.
 struct Place {
   std::atomic<int> thread{0};
-  std::atomic<int> cpu{-1};
+  int avoided = -1;
 
 #ifdef __linux__
-  void remember() {
-    if (thread.load(std::memory_order_relaxed) == 0)
-      thread.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_relaxed);
-    cpu.store(sched_getcpu(), std::memory_order_relaxed);
-  }
+  void name_thread() { thread.store(static_cast<int>(syscall(SYS_gettid)), std::memory_order_release); }
 
-  /// Has the thread wake up elsewhere than on the caller's CPU. Linux 6.18 wakes it where it slept, though another CPU
-  /// idles, and leaves it waiting there for milliseconds: elu on 1e6 floats took 460 us with two threads instead of
-  /// 255 us (Zen 4, two virtual CPUs, 2026-11-23).
-  void make_way() const {
-    const int here = sched_getcpu(), id = thread.load(std::memory_order_relaxed);
-    if (here < 0 || here != cpu.load(std::memory_order_relaxed)) return;
+  /// Linux 6.18 wakes the thread on the CPU of its waker, though another one idles, and leaves it waiting there for
+  /// milliseconds: elu on 1e6 floats took 460 us with two threads instead of 255 us (Zen 4, two virtual CPUs,
+  /// 2026-11-23).
+  void make_way() {
+    const int here = sched_getcpu(), id = thread.load(std::memory_order_acquire);
+    if (here < 0 || here == avoided || id == 0) return;
     cpu_set_t allowed;
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2) return;
     CPU_CLR(static_cast<unsigned>(here), &allowed);
-    sched_setaffinity(id, sizeof allowed, &allowed);
+    if (sched_setaffinity(id, sizeof allowed, &allowed) == 0) avoided = here;
   }
 #else
-  void remember() {}
-  void make_way() const {}
+  void name_thread() {}
+  void make_way() {}
 #endif
 };
 
@@ -127,10 +123,11 @@ class Pool {
   }
 
   [[noreturn]] void serve(Place& place) {
+    place.name_thread();
     std::uint64_t seen = 0;
     const auto called = [this, &seen] { return generation_.load(std::memory_order_acquire) != seen; };
     for (;;) {
-      if (!spin_until(called)) place.remember();
+      spin_until(called);
       std::unique_lock<std::mutex> lock(mutex_);
       wake_.wait(lock, called);
       seen = generation_.load(std::memory_order_relaxed);
