@@ -18,7 +18,7 @@ constexpr std::ptrdiff_t shortest_row = 128;
 // Elements of a tile that lies in one piece.
 constexpr std::ptrdiff_t whole_tile = 1 << 16;
 // From these sizes on, measured: prefetching pays, and so do stores that pass by the caches.
-constexpr std::size_t prefetch_from = std::size_t{1} << 18;
+constexpr std::size_t prefetch_from = std::size_t{1} << 22;
 constexpr std::size_t stream_from = std::size_t{1} << 24;
 
 struct alignas(64) Room {
