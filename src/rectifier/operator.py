@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,17 +23,26 @@ _core.register_bounds(LOWER_BOUND, UPPER_BOUND)
 
 
 def _check(
-    gamma: Any, act_type: str, slope: float, lower_bound: float, upper_bound: float, training: bool, rng: Any, axis: Any
-) -> tuple[Call, int | None]:
+    data: Any,
+    gamma: Any,
+    act_type: str,
+    slope: float,
+    lower_bound: float,
+    upper_bound: float,
+    training: bool,
+    rng: Any,
+    axis: Any,
+) -> tuple[Call, ModuleType, Any]:
+    """The checked call, the back-end for the data, and the key of the slopes where they are drawn."""
     call = check_call(
         act_type, slope, lower_bound, upper_bound, training, has_gamma=gamma is not None, has_axis=axis is not None
     )
+    backend = backend_of(data)
     # The generator is checked in any case, and moves on only where slopes are drawn.
     if call.draws:
-        return call, key_from_rng(rng)
-    if rng is not None and not isinstance(rng, np.random.Generator):
-        key_from_rng(rng)
-    return call, None
+        return call, backend, backend.draw_key(rng)
+    backend.check_rng(rng)
+    return call, backend, None
 
 
 def leaky_relu(
@@ -119,8 +129,8 @@ def leaky_relu(
     result = _core.call(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis, out)
     if result is not NotImplemented:
         return result
-    call, key = _check(gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
-    return backend_of(data).forward(call, data, gamma, axis, key, out)
+    call, backend, key = _check(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
+    return backend.forward(call, data, gamma, axis, key, out)
 
 
 LeakyReLU = leaky_relu
@@ -179,8 +189,8 @@ def vjp(
     >>> d_gamma
     array([-6., -8.])
     """
-    call, key = _check(gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
-    result: tuple[Any, Callable[..., Any]] = backend_of(data).vjp(call, data, gamma, axis, key, out)
+    call, backend, key = _check(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
+    result: tuple[Any, Callable[..., Any]] = backend.vjp(call, data, gamma, axis, key, out)
     return result
 
 

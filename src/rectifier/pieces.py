@@ -64,7 +64,8 @@ class PiecewiseOperator:
         sum_gamma: bool = False,
         bfloat16: bool = False,
     ) -> None:
-        call, self.key = _check(gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
+        # A path is no array of any library: the back-end is NumPy's.
+        call, _, self.key = _check(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
         with ExitStack() as files:
 
             def opened(path: str | None) -> ArrayFile | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["key_from_rng", "middle_slope", "philox", "slopes"]
+__all__ = ["check_rng", "key_from_rng", "middle_slope", "philox", "slopes"]
 
 PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 PHILOX_KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
@@ -129,6 +129,12 @@ def key_from_rng(rng: Any) -> int:
     if not 0 <= int(rng) < 2**64:
         raise ValueError(f"{_RNG_EXPECTED}, got {int(rng)}")
     return int(rng)
+
+
+def check_rng(rng: Any) -> None:
+    """Raise what `key_from_rng` raises, but leave a generator where it is."""
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        key_from_rng(rng)
 
 
 def middle_slope(lower: float, upper: float, dtype: npt.DTypeLike = np.float32) -> np.float32 | np.float64:

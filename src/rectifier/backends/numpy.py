@@ -12,9 +12,9 @@ import numpy as np
 from .. import _core
 from ..gamma import gamma_axes
 from ..parameters import Call, finite_as_float32
-from ..random import middle_slope
+from ..random import check_rng, key_from_rng, middle_slope
 
-__all__ = ["forward", "vjp"]
+__all__ = ["check_rng", "draw_key", "forward", "vjp"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -22,6 +22,8 @@ BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _core.register_bfloat16(BFLOAT16.num)
 _FLOATS = (np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.float64))
 _FLOAT_NUMBERS = frozenset(dtype.num for dtype in _FLOATS)
+
+draw_key = key_from_rng
 
 
 def forward(call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any) -> Any:
