@@ -147,7 +147,7 @@ void draw_slopes(nb::handle out_, std::uint64_t key, double lower, double upper,
     const std::size_t from = task * share, count = n - from < share ? n - from : share;
     kernels().draw_float(slopes + from, first + from, count, range);
   };
-  parallel_for((n + share - 1) / share, threads_for(n, 0.5), body);
+  parallel_for((n + share - 1) / share, threads_for(0.5 * static_cast<double>(n)), body);
 }
 
 nb::object call(nb::handle data, nb::handle gamma, nb::handle act_type, nb::handle slope, nb::handle lower,

@@ -36,7 +36,7 @@ class GammaGradient {
   }
 
   void run() {
-    const int threads = threads_for(static_cast<std::size_t>(total_), 0.3);
+    const int threads = threads_for(0.3 * static_cast<double>(total_));
     auto body = [this](std::size_t task) { work(static_cast<std::ptrdiff_t>(task)); };
     parallel_for(static_cast<std::size_t>(tasks_), threads, body);
     if (blocks_ > 1) finish();

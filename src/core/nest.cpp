@@ -2,8 +2,6 @@
 
 #include <cstring>
 
-#include "pool.hpp"
-
 namespace rectifier {
 namespace {
 
@@ -87,15 +85,6 @@ void simplify(Nest& nest) {
     for (View& view : nest.views) view.strides[0] = 0;
   }
   nest.dims = dims == 0 ? 1 : last + 1;
-}
-
-int threads_for(std::size_t n, double nanoseconds) {
-  // A sleeping thread takes about ten microseconds to come: it must save more than that.
-  constexpr double worth_waking = 10000.0;
-  const double total = static_cast<double>(n) * nanoseconds;
-  const int most = num_threads();
-  const double useful = total / worth_waking;
-  return useful < most ? (useful < 2.0 ? 1 : static_cast<int>(useful)) : most;
 }
 
 void copy_tile(std::size_t item, char* to, std::ptrdiff_t to_row, std::ptrdiff_t to_col, const char* from,
