@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from . import _core, backends
 from .backends import numpy as numpy_backend
 
-__all__ = ["BACKENDS", "Backend", "backend_of"]
+__all__ = ["BACKENDS", "QUICK", "Backend", "backend_of"]
 
 
 class Backend(NamedTuple):
@@ -21,7 +25,10 @@ class Backend(NamedTuple):
 
 
 # Whatever is none of these goes to NumPy's, which turns it into an array.
-BACKENDS = (Backend("numpy", "numpy", "ndarray"),)
+BACKENDS = (Backend("numpy", "numpy", "ndarray"), Backend("torch", "torch", "Tensor"))
+
+# The quick path of each type of data: the operator's arguments in, and the result out, or NotImplemented.
+QUICK: dict[type, Callable[..., Any]] = {np.ndarray: _core.call}
 
 _known: dict[type, ModuleType] = {}
 
@@ -38,7 +45,18 @@ def _find(data: object) -> ModuleType:
         # A library that nobody has imported has made no array.
         array = getattr(sys.modules.get(row.library), row.array, None)
         if array is not None and isinstance(data, array):
-            module = importlib.import_module(f"{__package__}.backends.{row.module}")
+            _load(row.module)
+            module: ModuleType = getattr(backends, row.module)
             _known[type(data)] = module
+            if hasattr(module, "quick"):
+                QUICK[type(data)] = module.quick
             return module
     return numpy_backend
+
+
+def _load(name: str) -> None:
+    importlib.import_module(f"{backends.__name__}.{name}")
+
+
+# A first call under torch.compile loads the back-end while it traces: what `assume_constant_result` of torch would set.
+vars(_load)["_dynamo_marked_constant"] = True

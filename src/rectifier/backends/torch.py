@@ -1,0 +1,89 @@
+"""Tensors of PyTorch: the operator and its gradient, differentiable by torch's own means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import _core
+from .._torch import compute, functions, operators, outputs  # noqa: F401  (registers the operators)
+from .._torch.arguments import check_rng_for_tensors as check_rng
+from .._torch.arguments import checked_data, checked_gamma, checked_out, checked_upstream, draw_key
+from .._torch.kernels import Settings
+from .._torch.plain import is_plain, records
+from ..parameters import Call
+
+__all__ = ["check_rng", "draw_key", "forward", "quick", "vjp"]
+
+
+def quick(data: Any, gamma: Any, *parameters: Any) -> Any:
+    """The operator on plain tensors and arguments without a gradient, or NotImplemented."""
+    if not is_plain(data) or (gamma is not None and not is_plain(gamma)) or records(data, gamma):
+        return NotImplemented
+    out = parameters[-1]
+    if out is None:
+        return _core.call(data, gamma, *parameters)
+    if not is_plain(out) or records(out, None):
+        return NotImplemented
+    result = _core.call(data, gamma, *parameters)
+    if result is not NotImplemented:
+        outputs.count_change(out)
+    return result
+
+
+def forward(call: Call, data: Tensor, gamma: Any, axis: Any, key: Tensor | None, out: Any) -> Tensor:
+    """The value of the operator."""
+    x, aligned, settings = _checked(call, data, gamma, axis)
+    if out is None:
+        return functions.value(x, aligned, key, settings)
+    return outputs.write_value(checked_out(out, x), x, aligned, key, settings)
+
+
+def vjp(
+    call: Call, data: Tensor, gamma: Any, axis: Any, key: Tensor | None, out: Any
+) -> tuple[Tensor, Callable[..., Any]]:
+    """The value, and the function that takes a gradient of the output back to the inputs."""
+    x, aligned, settings = _checked(call, data, gamma, axis)
+    input_kept, gamma_kept = x, aligned
+    if out is None:
+        y = functions.value(x, aligned, key, settings)
+    else:
+        checked_out(out, x)
+        input_kept = outputs.kept_apart(out, x)
+        gamma_kept = None if aligned is None else outputs.kept_apart(out, aligned)
+        y = outputs.write_value(out, x, aligned, key, settings)
+    if gamma_kept is not None:
+        return y, _gamma_pullback(input_kept, gamma_kept, gamma if isinstance(gamma, Tensor) else gamma_kept)
+    kept = compute.kept(input_kept, y, key, settings)
+
+    def pullback(d_out: Any, out: Any = None) -> Tensor:
+        g, target = checked_upstream(d_out, y), checked_out(out, y)
+        return outputs.write(target, functions.pullback(g, kept, None, key, settings))
+
+    return y, pullback
+
+
+def _gamma_pullback(x: Tensor, aligned: Tensor, gamma: Tensor) -> Callable[..., Any]:
+    def pullback(d_out: Any, out: Any = None) -> tuple[Tensor, Tensor]:
+        out = (None, None) if out is None else out
+        if not isinstance(out, tuple) or len(out) != 2:
+            raise TypeError(f"`out` must be a pair of tensors for 'prelu', or None, got {type(out).__name__}")
+        g = checked_upstream(d_out, x)
+        targets = checked_out(out[0], x), checked_out(out[1], gamma)
+        d_data, d_gamma = functions.gamma_pullback(g, x, aligned)
+        results = d_data, d_gamma.reshape(gamma.shape).to(gamma.dtype)
+        d_data, d_gamma = (outputs.write(target, result) for target, result in zip(targets, results, strict=True))
+        return d_data, d_gamma
+
+    return pullback
+
+
+def _checked(call: Call, data: Tensor, gamma: Any, axis: Any) -> tuple[Tensor, Tensor | None, Settings]:
+    """The data as floats, gamma lined up with them, and the numbers as the operators take them."""
+    x = checked_data(data)
+    call = call.rounded(x.dtype == torch.float64)
+    aligned = checked_gamma(x, gamma, axis) if call.activation.has_gamma else None
+    return x, aligned, Settings(call.activation.name, call.slope, call.lower_bound, call.upper_bound)
