@@ -32,7 +32,7 @@ void run(Nest& nest, const Work& work) {
 
 void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_, nb::handle gamma_, double slope,
            nb::handle key, double lower, double upper, std::uint64_t first) {
-  require(formula >= 0 && formula < formula_count, "`formula` is unknown");
+  require(formula >= 0 && formula < kernels().formula_count, "`formula` is unknown");
   PyArrayObject* result = as_array(out_, "out");
   // Signs stand for data whose shape and dtype are those of the output.
   const bool signs = PyArray_Check(data_.ptr()) && PyArray_TYPE(as_array(data_, "data")) == NPY_UINT8;

@@ -104,6 +104,7 @@ struct Elu {
   scalar exponent;
   scalar floor;
 };
+RECTIFIER_FORMULA(1, Elu, 0.3);
 
 /// scale * (x > 0 ? x : alpha * expm1(x)), both constants to twice the precision.
 /// Types: f32 (with fma) and f64. f32: value <= 1.000 ULP (at a subnormal result; 0.81 else), derivative <= 0.81 ULP
@@ -134,5 +135,6 @@ struct Selu {
     return select(positive(x), V(S::selu_scale_high + S::selu_scale_low), y);
   }
 };
+RECTIFIER_FORMULA(2, Selu, 0.3);
 
 }  // namespace rectifier::RECTIFIER_TARGET

@@ -156,5 +156,6 @@ struct Gelu {
     return muladd(y, select(below, scale, V(-T::exponential::scale)), select(below, V(typename V::scalar(-0.0)), V(1)));
   }
 };
+RECTIFIER_FORMULA(3, Gelu, 0.4);
 
 }  // namespace rectifier::RECTIFIER_TARGET
