@@ -32,9 +32,11 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 #define RECTIFIER_INLINE static __forceinline
 #define RECTIFIER_INLINE_MEMBER __forceinline
+#define RECTIFIER_INLINE_LAMBDA
 #else
 #define RECTIFIER_INLINE static inline __attribute__((always_inline))
 #define RECTIFIER_INLINE_MEMBER inline __attribute__((always_inline))
+#define RECTIFIER_INLINE_LAMBDA __attribute__((always_inline))
 #endif
 
 #if RECTIFIER_LEVEL == 4
