@@ -100,7 +100,8 @@ template <class E, template <class> class F>
 void value_loop(void* y, const void* x, std::size_t n, const Parameters& parameters, Access access) {
   using V = typename Arithmetic<E>::lanes;
   const F<V> f(parameters);
-  run<V>(access, static_cast<E*>(y), n, [f](V v) RECTIFIER_INLINE_LAMBDA { return f.value(v); }, static_cast<const E*>(x));
+  run<V>(
+      access, static_cast<E*>(y), n, [f](V v) RECTIFIER_INLINE_LAMBDA { return f.value(v); }, static_cast<const E*>(x));
 }
 
 template <class E, template <class> class F>
@@ -108,8 +109,8 @@ void pullback_loop(void* dx, const void* g, const void* x, std::size_t n, const 
   using V = typename Arithmetic<E>::lanes;
   const F<V> f(parameters);
   run<V>(
-      access, static_cast<E*>(dx), n, [f](V u, V v) RECTIFIER_INLINE_LAMBDA { return chain(f, u, v); }, static_cast<const E*>(g),
-      static_cast<const E*>(x));
+      access, static_cast<E*>(dx), n, [f](V u, V v) RECTIFIER_INLINE_LAMBDA { return chain(f, u, v); },
+      static_cast<const E*>(g), static_cast<const E*>(x));
 }
 
 template <class E>
