@@ -21,6 +21,7 @@ __all__ = [
     "Call",
     "check_bounds",
     "check_call",
+    "definitions",
     "finite",
     "finite_as_float32",
 ]
@@ -101,6 +102,15 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
         )
     }
 )
+
+
+def definitions(indent: str) -> str:
+    """The table's definitions as lines of text, for docstrings."""
+    lines = [f"{'act_type':9}  value, and derivative"]
+    for row in ACTIVATIONS.values():
+        lines.append(f"{row.name:9}  {row.value}")
+        lines += [f"{'':9}  {text}" for text in (row.derivative, row.where) if text]
+    return "\n".join(indent + line for line in lines).lstrip()
 
 
 class Call(NamedTuple):
