@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #if defined(__LDBL_MANT_DIG__) && __LDBL_MANT_DIG__ == 113
 using quad = long double;
@@ -38,12 +39,28 @@ constexpr double root_window = 0.0625;
 
 // ---- Reference -----------------------------------------------------------------------------------------------------
 
-double exponential(double x) { return std::exp(x); }
 quad exponential(quad x) { return exp_quad(x); }
-double exponential_minus_1(double x) { return std::expm1(x); }
 quad exponential_minus_1(quad x) { return expm1_quad(x); }
-double square_root(double x) { return std::sqrt(x); }
 quad square_root(quad x) { return sqrt_quad(x); }
+
+// What float32 results are compared with is computed in this type: 64 bits, so that the rounding of an exponent of 100
+// does not count. Its functions are those of double, with a correction for what the argument has more.
+#if defined(__LDBL_MANT_DIG__) && __LDBL_MANT_DIG__ == 113
+using wide = quad;
+#else
+using wide = long double;
+wide exponential(wide x) {
+    const double near = static_cast<double>(x);
+    const wide rest = x - near;
+    return rest == 0 || rest != rest ? std::exp(near) : std::exp(near) * (1 + rest);
+}
+wide exponential_minus_1(wide x) {
+    const double near = static_cast<double>(x);
+    const wide rest = x - near;
+    return rest == 0 || rest != rest ? std::expm1(near) : std::expm1(near) + std::exp(near) * rest;
+}
+wide square_root(wide x) { return std::sqrt(x); }
+#endif
 
 // The rounding error of z = -x / sqrt(2) would grow by 2 z^2 <= 212 in erfc(z): the first derivative takes it back.
 double normal_cdf(double x) {
@@ -57,6 +74,9 @@ double normal_cdf(double x) {
     return half - slope * std::exp(-z * z) * rest;
 }
 quad normal_cdf(quad x) { return scale_quad(erfc_quad(-x * root_half), -1); }
+#if !defined(__LDBL_MANT_DIG__) || __LDBL_MANT_DIG__ != 113
+wide normal_cdf(wide x) { return normal_cdf(static_cast<double>(x)); }  // of a float, or far out
+#endif
 
 // x^2 / 2 is exact: twice float's 24 bits fit in a double, twice double's 53 in a quad.
 template <class R>
@@ -77,6 +97,9 @@ R extended(const F& f, R x) {
     return result;
 }
 
+template <class R>
+using Working = std::conditional_t<std::is_same_v<R, double>, wide, R>;
+
 template <class R, class X>
 void fill(R* out, const X* x, std::size_t n, int function, int is_derivative, double slope) {
     const auto value = [=](auto at) { return define_value<decltype(at)>(function, slope, at); };
@@ -84,11 +107,11 @@ void fill(R* out, const X* x, std::size_t n, int function, int is_derivative, do
     const double root = root_of(function);
     for (std::size_t i = 0; i < n; ++i) {
         if (!is_derivative) {
-            out[i] = extended<R>(value, x[i]);
+            out[i] = static_cast<R>(extended<Working<R>>(value, x[i]));
         } else if (std::fabs(x[i] - root) < root_window) {
             out[i] = static_cast<R>(derivative(static_cast<quad>(x[i])));
         } else {
-            out[i] = extended<R>(derivative, x[i]);
+            out[i] = static_cast<R>(extended<Working<R>>(derivative, x[i]));
         }
     }
 }
