@@ -30,7 +30,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-mxnet examples lint format stub tables tables-check accuracy bench bench-report docs wheel \
+.PHONY: help demo test test-mxnet examples lint format stub activations tables tables-check accuracy bench bench-report docs wheel \
 	warnings clean distclean
 
 help:  ## list these commands
@@ -60,7 +60,7 @@ bench: $(done)/package $(done)/bench $(done)/peers  ## measure speed against the
 bench-report: $(done)/package $(done)/bench  ## write docs/performance.md and the table in README.md from them
 	$(python) -m benchmarks.speed.report
 
-docs: $(done)/docs $(done)/lint  ## build the pages, into site
+docs: $(done)/package $(done)/docs $(done)/lint  ## build the pages, into site
 	$(python) -m mkdocs build --strict
 
 wheel: $(done)/build  ## build a wheel, into dist
@@ -75,6 +75,7 @@ lint: $(done)/package $(done)/lint  ## check style, types, stub and links
 	$(python) -m mypy --strict src
 	$(VENV)/bin/clang-format --dry-run -Werror $(formatted)
 	$(python) tools/check_stub.py
+	$(python) tools/check_activations.py
 	$(python) tools/check_links.py $(pages)
 
 format: $(done)/lint  ## bring Python and C++ into the project's format
@@ -84,6 +85,9 @@ format: $(done)/lint  ## bring Python and C++ into the project's format
 
 stub: $(done)/package $(done)/lint  ## write src/rectifier/_core.pyi from the compiled module
 	$(python) tools/check_stub.py --write
+
+activations: $(done)/package  ## write the table of activations in docs/semantics.md
+	$(python) tools/check_activations.py --write
 
 tables: $(done)/test  ## compute the coefficients in src/core/tables.hpp anew
 	$(python) tools/tables/make_tables.py

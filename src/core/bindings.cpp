@@ -42,7 +42,7 @@ void number_elements(Nest& nest, nb::handle steps) {
 
 void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_, nb::handle gamma_, double slope,
            nb::handle key, double lower, double upper, std::uint64_t first, nb::handle steps) {
-  require(formula >= 0 && formula < formula_count, "`formula` is unknown");
+  require(formula >= 0 && formula < kernels().formula_count, "`formula` is unknown");
   const Array result = read_array(out_, "out"), given = read_array(data_, "data");
   // Signs stand for data whose shape and dtype are those of the output.
   const bool signs = given.kind == Array::bytes;

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "arrays.hpp"
+#include "cpu.hpp"
 #include "nest.hpp"
 #include "tensors.hpp"
 
@@ -29,7 +30,7 @@ struct QuickTable {
 inline QuickTable quick_table;
 
 inline void register_activation(nb::handle name, int formula, bool has_gamma, bool is_random) {
-  require(formula >= 0 && formula < formula_count && quick_table.count < QuickTable::most_rows,
+  require(formula >= 0 && formula < kernels().formula_count && quick_table.count < QuickTable::most_rows,
           "`formula` must be one that the kernels have");
   quick_table.rows[quick_table.count++] = {name.inc_ref().ptr(), static_cast<Formula>(formula), has_gamma, is_random};
 }

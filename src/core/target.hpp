@@ -1,6 +1,9 @@
 // The table of kernels of one CPU target: included by target_*.cpp, which name the target.
 #pragma once
 
+#include <type_traits>
+#include <utility>
+
 #include "kernels.hpp"
 #include "loops.hpp"
 #include "philox.hpp"
@@ -9,19 +12,41 @@
 #define RECTIFIER_EACH_TYPE(loop) {loop<half>, loop<bfloat>, loop<float>, loop<double>}
 #define RECTIFIER_EACH_TYPE_OF(loop, formula) \
   {loop<half, formula>, loop<bfloat, formula>, loop<float, formula>, loop<double, formula>}
-#define RECTIFIER_EACH_FORMULA(loop)                                                                           \
-  {RECTIFIER_EACH_TYPE_OF(loop, Leaky), RECTIFIER_EACH_TYPE_OF(loop, Elu), RECTIFIER_EACH_TYPE_OF(loop, Selu), \
-   RECTIFIER_EACH_TYPE_OF(loop, Gelu)}
 #define RECTIFIER_STRING_(name) #name
 #define RECTIFIER_STRING(name) RECTIFIER_STRING_(name)
 
 namespace rectifier {
 
 namespace RECTIFIER_TARGET {
-// constexpr: a table built by code would run that code on every CPU at load time.
+template <int number, class = void>
+struct Exists : std::false_type {};
+template <int number>
+struct Exists<number, std::void_t<decltype(sizeof(Numbered<number>))>> : std::true_type {};
+
+/// How many formulas there are, numbered without a gap.
+template <int first = 0>
+constexpr int count_formulas() {
+  if constexpr (Exists<first>::value) {
+    return count_formulas<first + 1>();
+  } else {
+    return first;
+  }
+}
+
+// constexpr here and below: a table built by code would run that code on every CPU at load time.
+template <class Numbers>
+struct FormulaTable;
+template <int... number>
+struct FormulaTable<std::integer_sequence<int, number...>> {
+  static constexpr FormulaKernels rows[] = {
+      {Numbered<number>::nanoseconds, RECTIFIER_EACH_TYPE_OF(value_loop, Numbered<number>::template functor),
+       RECTIFIER_EACH_TYPE_OF(pullback_loop, Numbered<number>::template functor)}...};
+};
+
+static constexpr int formula_count = count_formulas();
 static constexpr Kernels table = {RECTIFIER_STRING(RECTIFIER_TARGET),
-                                  RECTIFIER_EACH_FORMULA(value_loop),
-                                  RECTIFIER_EACH_FORMULA(pullback_loop),
+                                  FormulaTable<std::make_integer_sequence<int, formula_count>>::rows,
+                                  formula_count,
                                   RECTIFIER_EACH_TYPE(scale_loop),
                                   RECTIFIER_EACH_TYPE(scale_pullback_loop),
                                   RECTIFIER_EACH_TYPE(sum_along_loop),
