@@ -131,7 +131,7 @@ class Elementwise {
   bool slope_room_needed() const { return item_size(work_.slope_type) != slope_size(work_.type); }
 
   double nanoseconds() const {
-    double cost = work_.drawn ? 0.6 : kernels_.formulas[work_.formula].nanoseconds;
+    double cost = work_.drawn ? 0.8 : kernels_.formulas[work_.formula].nanoseconds;
     if (work_.backward) cost *= 1.5;
     return work_.type == float64 ? 3 * cost : cost;
   }

@@ -62,6 +62,12 @@ struct Kernels {
   // false, the lane of a row being its number modulo the count of lanes.
   void (*sum_across[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n,
                                  double* sums, const Rows&);
+  // A slope per element and nothing to sum: dx as above, and d_gamma = x > 0 ? 0 : g * x. Slopes and d_gamma are of the
+  // arithmetic type, or of the elements' own.
+  void (*products[type_count])(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes,
+                               std::size_t n);
+  void (*own_products[type_count])(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes,
+                                   std::size_t n);
   // Element type -> arithmetic type
   void (*widen[type_count])(void* wide, const void* narrow, std::size_t n);
   // Slopes of the elements first, first + 1, ... in the type given (float or double)

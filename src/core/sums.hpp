@@ -171,4 +171,44 @@ void sum_across_loop(void* dx, const void* g, const void* x, const void* slopes,
   }
 }
 
+/// The products of two floats or halves need one rounding, as the sums of one term do.
+template <class E, class S>
+RECTIFIER_INLINE void products_of(E* dx, S* d_gamma, const E* g, const E* x, const S* slopes, std::size_t n) {
+  using V = typename Arithmetic<E>::lanes;
+  // All is read before anything is written: dx may be g or x itself.
+  const auto piece = [&](std::size_t i, const auto& read, const auto& write) {
+    const V u = read(g + i), v = read(x + i), s = read(slopes + i);
+    write(d_gamma + i, V(0) + select(positive(v), V(0), u * v));  // a sum that begins at zero is never -0
+    if (dx != nullptr) write(dx + i, leaky_pullback(u, v, s));
+  };
+  std::size_t i = 0;
+  for (; i + V::width <= n; i += V::width) {
+    prefetch_line(g + i);
+    prefetch_line(x + i);
+    prefetch_line(slopes + i);
+    piece(i, [](const auto* p) { return load<V>(p); }, [](auto* p, V value) { store(p, value); });
+  }
+  if constexpr (V::width > 1) {
+    if (i < n) {
+      const std::size_t rest = n - i;
+      piece(
+          i, [rest](const auto* p) { return load_part<V>(p, rest); },
+          [rest](auto* p, V value) { store_part(p, value, rest); });
+    }
+  }
+}
+
+template <class E>
+void products_loop(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes, std::size_t n) {
+  using S = typename Arithmetic<E>::scalar;
+  products_of(static_cast<E*>(dx), static_cast<S*>(d_gamma), static_cast<const E*>(g), static_cast<const E*>(x),
+              static_cast<const S*>(slopes), n);
+}
+
+template <class E>
+void own_products_loop(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes, std::size_t n) {
+  products_of(static_cast<E*>(dx), static_cast<E*>(d_gamma), static_cast<const E*>(g), static_cast<const E*>(x),
+              static_cast<const E*>(slopes), n);
+}
+
 }  // namespace rectifier::RECTIFIER_TARGET
