@@ -89,9 +89,10 @@ check.call <- function(data, gamma, act.type, slope, lower.bound, upper.bound, t
   if (!is.null(gamma)) {
     call$gamma <- as.double(check.array("gamma", gamma))
     call$gamma.shape <- aligned.gamma(dims(data), dims(gamma), axis, reverse.dims)
+    if (length(gamma) == 1L) call$gamma.shape <- 1
   }
-  # Only gamma and the numbers of elements ask for dims; all else sees one run of elements.
-  if (length(call$gamma.shape) > 0L || (drawn && !reverse.dims)) call$shape <- shape.of(data, reverse.dims)
+  # A gamma of several elements asks for dims, and so do the elements' places; all else sees one run of elements.
+  if (length(call$gamma) > 1L || (drawn && !reverse.dims)) call$shape <- shape.of(data, reverse.dims)
   if (length(call$shape) > 64L) refuse("`data` must have at most 64 dims, got ", length(call$shape))
   if (drawn) call$key <- if (is.null(key)) drawn.key() else key
   call

@@ -8,6 +8,9 @@ shape.of <- function(array, reverse.dims) as.double(if (reverse.dims) rev(dims(a
 
 fits <- function(gamma, data) gamma == 1 | gamma == data
 
+both.dims <- function(data.dims, gamma.dims)
+  paste0("got gamma of dim ", shown.dims(gamma.dims), " for data of dim ", shown.dims(data.dims))
+
 # The shape, in MXNet's order, that lines gamma up with the data: one size for each of data's dims.
 aligned.gamma <- function(data.dims, gamma.dims, axis, reverse.dims) {
   turned <- if (reverse.dims) rev else identity
@@ -17,8 +20,8 @@ aligned.gamma <- function(data.dims, gamma.dims, axis, reverse.dims) {
   found <- by.mxnet(shape, turned(gamma.dims))
   if (is.null(found)) found <- by.broadcasting(shape, turned(gamma.dims))
   if (is.null(found))
-    refuse("`gamma` must align with MXNet's axis 1 and axis 0 of `data`, or broadcast against `data`, got gamma of dim ",
-           shown.dims(gamma.dims), " for data of dim ", shown.dims(data.dims), "; `axis` names other dims")
+    refuse("`gamma` must align with MXNet's axis 1 and axis 0 of `data`, or broadcast against `data`, ",
+           both.dims(data.dims, gamma.dims), "; `axis` names other dims")
   found
 }
 
@@ -46,13 +49,12 @@ by.axis <- function(data.dims, gamma.dims, axis) {
   result <- rep(1, length(data.dims))
   if (all(gamma.dims == 1)) return(result)
   if (length(gamma.dims) != length(axis))
-    refuse("`gamma` must have one dim for each that `axis` names, got gamma of dim ", shown.dims(gamma.dims), " with axis = ",
-           shown.dims(axis))
+    refuse("`gamma` must have one dim for each that `axis` names, got gamma of dim ", shown.dims(gamma.dims),
+           " with axis = ", shown.dims(axis))
   wrong <- which(!fits(gamma.dims, data.dims[axis]))[1L]
   if (!is.na(wrong))
     refuse("`gamma` must have size 1 or ", data.dims[axis[wrong]], " along dim ", axis[wrong],
-           " of `data`, got gamma of dim ", shown.dims(gamma.dims), " for data of dim ", shown.dims(data.dims), " with axis = ",
-           shown.dims(axis))
+           " of `data`, ", both.dims(data.dims, gamma.dims), " with axis = ", shown.dims(axis))
   result[axis] <- gamma.dims
   result
 }

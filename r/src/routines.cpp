@@ -3,9 +3,9 @@
 // core throws becomes an error after its frames are gone. The core itself never calls R, on any thread.
 #define R_NO_REMAP
 #define STRICT_R_HEADERS
-#include <Rinternals.h>
 #include <R_ext/Rdynload.h>
 #include <R_ext/Visibility.h>
+#include <Rinternals.h>
 
 #include <dlfcn.h>
 #ifdef __linux__
@@ -115,8 +115,8 @@ void widen(SEXP data, double* to) {
   int room[piece];
   const R_xlen_t n = XLENGTH(data);
   for (R_xlen_t i = 0; i < n; i += piece) {
-    const R_xlen_t count = TYPEOF(data) == LGLSXP ? LOGICAL_GET_REGION(data, i, piece, room)
-                                                  : INTEGER_GET_REGION(data, i, piece, room);
+    const R_xlen_t count =
+        TYPEOF(data) == LGLSXP ? LOGICAL_GET_REGION(data, i, piece, room) : INTEGER_GET_REGION(data, i, piece, room);
     for (R_xlen_t k = 0; k < count; ++k) to[i + k] = room[k] == NA_INTEGER ? NA_REAL : room[k];
   }
 }
@@ -225,8 +225,7 @@ SEXP config() {
   SEXP result = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(result, 0, Rf_mkString(kernels().name));
   SET_VECTOR_ELT(result, 1, Rf_allocVector(STRSXP, count));
-  for (int k = 0; k < count; ++k)
-    SET_STRING_ELT(VECTOR_ELT(result, 1), k, Rf_mkChar(available_targets()[k]->name));
+  for (int k = 0; k < count; ++k) SET_STRING_ELT(VECTOR_ELT(result, 1), k, Rf_mkChar(available_targets()[k]->name));
   SET_VECTOR_ELT(result, 2, Rf_ScalarInteger(num_threads()));
   UNPROTECT(1);
   return result;
