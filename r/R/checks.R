@@ -66,34 +66,39 @@ check.gamma.wanted <- function(act.type, wanted, gamma, axis) {
     refuse("`axis` must be NULL unless `act.type` is \"prelu\", got a value for ", shown(act.type))
 }
 
-# Everything about a call but the numbers in its arrays, checked.
-check.call <- function(data, gamma, act.type, slope, lower.bound, upper.bound, training, seed, axis, reverse.dims) {
+# Everything about a call but its arrays, checked, and in the words of src/routines.cpp.
+check.parameters <- function(act.type, slope, lower.bound, upper.bound, training, seed, reverse.dims) {
   activation <- check.activation(act.type)
-  reads <- activation$reads
   bounds <- check.bounds(lower.bound, upper.bound)
-  training <- flag("training", training)
-  reverse.dims <- flag("reverse.dims", reverse.dims)
-  check.gamma.wanted(act.type, "gamma" %in% reads, gamma, axis)
   slope <- finite("slope", slope)
+  random <- "seed" %in% activation$reads
+  drawn <- flag("training", training) && random
   key <- key.of(seed)
-  check.array("data", data)
-  random <- "seed" %in% reads
   if (random) {
     finite.as.float32("lower.bound", bounds[1L])
     finite.as.float32("upper.bound", bounds[2L])
-    if (!training) slope <- 0.5 * (bounds[1L] + bounds[2L])
+    slope <- 0.5 * (bounds[1L] + bounds[2L])
   }
-  drawn <- random && training
-  call <- list(formula = activation$formula, numbers = c(slope, bounds), c.order = reverse.dims,
-               shape = as.double(length(data)))
+  # MXNet's last axis changes fastest, and is R's first unless dims are taken as they stand.
+  list(formula = activation$formula, numbers = c(slope, bounds), last.fastest = flag("reverse.dims", reverse.dims),
+       key = if (drawn) if (is.null(key)) drawn.key() else key)
+}
+
+check.call <- function(data, gamma, act.type, slope, lower.bound, upper.bound, training, seed, axis, reverse.dims) {
+  check.array("data", data)
+  call <- check.parameters(act.type, slope, lower.bound, upper.bound, training, seed, reverse.dims)
+  check.gamma.wanted(act.type, "gamma" %in% ACTIVATIONS[[act.type]]$reads, gamma, axis)
   if (!is.null(gamma)) {
     call$gamma <- as.double(check.array("gamma", gamma))
-    call$gamma.shape <- aligned.gamma(dims(data), dims(gamma), axis, reverse.dims)
-    if (length(gamma) == 1L) call$gamma.shape <- 1
+    call$gamma.shape <- as.double(aligned.gamma(dims(data), dims(gamma), axis, reverse.dims))
   }
-  # A gamma of several elements asks for dims, and so do the elements' places; all else sees one run of elements.
-  if (length(call$gamma) > 1L || (drawn && !reverse.dims)) call$shape <- shape.of(data, reverse.dims)
+  # Where the order in memory is MXNet's, only a gamma of several elements asks for dims: all else sees one run.
+  if (length(call$gamma) <= 1L && (reverse.dims || is.null(gamma) && is.null(call$key))) {
+    call$shape <- as.double(length(data))
+    if (!is.null(gamma)) call$gamma.shape <- 1
+  } else {
+    call$shape <- shape.of(data, reverse.dims)
+  }
   if (length(call$shape) > 64L) refuse("`data` must have at most 64 dims, got ", length(call$shape))
-  if (drawn) call$key <- if (is.null(key)) drawn.key() else key
   call
 }

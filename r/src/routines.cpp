@@ -59,7 +59,7 @@ View dense(const double* data, int dims, const std::ptrdiff_t* shape, bool last_
   return view;
 }
 
-bool last_fastest(SEXP call) { return Rf_asLogical(element(call, "c.order")) != FALSE; }
+bool last_fastest(SEXP call) { return Rf_asLogical(element(call, "last.fastest")) != FALSE; }
 
 void put(Nest& nest, Role role, const double* data, SEXP call) {
   nest.views[role] = dense(data, nest.dims, nest.shape, last_fastest(call));

@@ -48,6 +48,7 @@ test_that("a wrong `axis` or gamma is refused in words", {
           1:3, 1)
   refused(paste("`gamma` must align with MXNet's axis 1 and axis 0 of `data`, or broadcast against `data`, got gamma of",
                 "dim 5 for data of dim c(4, 3, 2); `axis` names other dims"), 1:5, NULL)
+  refused("got gamma of dim 0 for data of dim c(4, 3, 2); `axis` names other dims", numeric(), NULL)
   refused("`gamma` must be a plain vector, matrix or array of numbers, got character", "a", NULL)
 })
 
