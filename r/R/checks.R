@@ -51,11 +51,12 @@ finite.as.float32 <- function(name, number) {
 }
 
 check.activation <- function(act.type) {
-  known <- paste(names(ACTIVATIONS), collapse = ", ")
+  known <- function() paste(names(ACTIVATIONS), collapse = ", ")
   if (!is.single(act.type, is.character))
-    refuse("`act.type` must be a string, one of ", known, ", got ", shown(act.type))
-  if (!act.type %in% names(ACTIVATIONS)) refuse("`act.type` must be one of ", known, ", got ", shown(act.type))
-  ACTIVATIONS[[act.type]]
+    refuse("`act.type` must be a string, one of ", known(), ", got ", shown(act.type))
+  found <- ACTIVATIONS[[act.type]]
+  if (is.null(found)) refuse("`act.type` must be one of ", known(), ", got ", shown(act.type))
+  found
 }
 
 check.gamma.wanted <- function(act.type, wanted, gamma, axis) {
@@ -71,7 +72,7 @@ check.parameters <- function(act.type, slope, lower.bound, upper.bound, training
   activation <- check.activation(act.type)
   bounds <- check.bounds(lower.bound, upper.bound)
   slope <- finite("slope", slope)
-  random <- "seed" %in% activation$reads
+  random <- any(activation$reads == "seed")
   drawn <- flag("training", training) && random
   key <- key.of(seed)
   if (random) {
@@ -80,14 +81,14 @@ check.parameters <- function(act.type, slope, lower.bound, upper.bound, training
     slope <- 0.5 * (bounds[1L] + bounds[2L])
   }
   # MXNet's last axis changes fastest, and is R's first unless dims are taken as they stand.
-  list(formula = activation$formula, numbers = c(slope, bounds), last.fastest = flag("reverse.dims", reverse.dims),
-       key = if (drawn) if (is.null(key)) drawn.key() else key)
+  list(formula = activation$formula, reads.gamma = any(activation$reads == "gamma"), numbers = c(slope, bounds),
+       last.fastest = flag("reverse.dims", reverse.dims), key = if (drawn) if (is.null(key)) drawn.key() else key)
 }
 
 check.call <- function(data, gamma, act.type, slope, lower.bound, upper.bound, training, seed, axis, reverse.dims) {
   check.array("data", data)
   call <- check.parameters(act.type, slope, lower.bound, upper.bound, training, seed, reverse.dims)
-  check.gamma.wanted(act.type, "gamma" %in% ACTIVATIONS[[act.type]]$reads, gamma, axis)
+  check.gamma.wanted(act.type, call$reads.gamma, gamma, axis)
   if (!is.null(gamma)) {
     call$gamma <- as.double(check.array("gamma", gamma))
     call$gamma.shape <- as.double(aligned.gamma(dims(data), dims(gamma), axis, reverse.dims))

@@ -3,6 +3,7 @@
 // core throws becomes an error after its frames are gone. The core itself never calls R, on any thread.
 #define R_NO_REMAP
 #define STRICT_R_HEADERS
+#include <R_ext/Rallocators.h>
 #include <R_ext/Rdynload.h>
 #include <R_ext/Visibility.h>
 #include <Rinternals.h>
@@ -18,6 +19,7 @@
 #include <exception>
 #include <thread>
 
+#include "buffers.hpp"
 #include "cpu.hpp"
 #include "gamma_gradient.hpp"
 #include "nest.hpp"
@@ -121,12 +123,21 @@ void widen(SEXP data, double* to) {
   }
 }
 
+/// A vector for results; a large one in recycled memory, whose pages are all in place. R counts it, and gives it back
+/// when it collects the vector.
+SEXP new_doubles(R_xlen_t n) {
+  if (static_cast<std::size_t>(n) < smallest_buffer / sizeof(double)) return Rf_allocVector(REALSXP, n);
+  R_allocator_t recycled = {[](R_allocator_t*, std::size_t bytes) { return take_buffer(bytes, false); },
+                            [](R_allocator_t*, void* data) { give_back_buffer(data); }, nullptr, nullptr};
+  return Rf_allocVector3(REALSXP, n, &recycled);
+}
+
 SEXP forward(SEXP data, SEXP call) {
   Nest nest;
   Work work;
   read_call(call, nest, work);
   const double* x = TYPEOF(data) == REALSXP ? REAL_RO(data) : nullptr;
-  SEXP result = PROTECT(Rf_allocVector(REALSXP, XLENGTH(data)));
+  SEXP result = PROTECT(new_doubles(XLENGTH(data)));
   double* y = REAL(result);
   if (x == nullptr) widen(data, y);
   put(nest, out, y, call);
@@ -159,7 +170,7 @@ SEXP pullback(SEXP d_out, SEXP kept, SEXP call) {
   Nest nest;
   Work work;
   read_call(call, nest, work);
-  SEXP result = PROTECT(Rf_allocVector(REALSXP, XLENGTH(d_out)));
+  SEXP result = PROTECT(new_doubles(XLENGTH(d_out)));
   put(nest, out, REAL(result), call);
   put(nest, upstream, REAL_RO(d_out), call);
   work.backward = true;
@@ -183,9 +194,9 @@ SEXP gamma_pullback(SEXP d_out, SEXP data, SEXP call) {
   read_gamma(call, pass.gamma, gamma_shape, pass.dims);
   const char* names[] = {"d.data", "d.gamma", ""};
   SEXP result = PROTECT(Rf_mkNamed(VECSXP, names));
-  SEXP dx = Rf_allocVector(REALSXP, XLENGTH(data));
+  SEXP dx = new_doubles(XLENGTH(data));
   SET_VECTOR_ELT(result, 0, dx);
-  SEXP d_gamma = Rf_allocVector(REALSXP, XLENGTH(element(call, "gamma")));
+  SEXP d_gamma = new_doubles(XLENGTH(element(call, "gamma")));
   SET_VECTOR_ELT(result, 1, d_gamma);
   SHALLOW_DUPLICATE_ATTRIB(dx, data);
   pass.dx = view(REAL(dx));
@@ -221,12 +232,15 @@ SEXP cpus() {
 SEXP config() {
   int count = 0;
   while (available_targets()[count] != nullptr) ++count;
-  const char* names[] = {"cpu.target", "cpu.targets", "num.threads", ""};
+  const char* names[] = {"cpu.target", "cpu.targets", "num.threads", "buffers.kept", "buffers.in.use", ""};
+  const BufferCounts counts = buffer_counts();
   SEXP result = PROTECT(Rf_mkNamed(VECSXP, names));
   SET_VECTOR_ELT(result, 0, Rf_mkString(kernels().name));
   SET_VECTOR_ELT(result, 1, Rf_allocVector(STRSXP, count));
   for (int k = 0; k < count; ++k) SET_STRING_ELT(VECTOR_ELT(result, 1), k, Rf_mkChar(available_targets()[k]->name));
   SET_VECTOR_ELT(result, 2, Rf_ScalarInteger(num_threads()));
+  SET_VECTOR_ELT(result, 3, Rf_ScalarReal(static_cast<double>(counts.kept)));
+  SET_VECTOR_ELT(result, 4, Rf_ScalarReal(static_cast<double>(counts.in_use)));
   UNPROTECT(1);
   return result;
 }
@@ -241,6 +255,20 @@ SEXP use_cpu_target(SEXP name) {
   Rf_error("`name` must be a target that this CPU can run, got %s", wanted);
 }
 
+SEXP buffer_limit(SEXP bytes) {
+  const BufferCounts counts = buffer_counts();
+  if (bytes != R_NilValue) {
+    if (ISNAN(Rf_asReal(bytes))) {
+      set_default_buffer_limit();
+    } else {
+      set_buffer_limit(static_cast<std::size_t>(Rf_asReal(bytes)));
+    }
+  }
+  return Rf_ScalarReal(static_cast<double>(counts.limit));
+}
+
+SEXP release() { return Rf_ScalarReal(static_cast<double>(release_buffers())); }
+
 template <class Function>
 DL_FUNC routine(Function* function) {
   return reinterpret_cast<DL_FUNC>(function);
@@ -254,6 +282,8 @@ const R_CallMethodDef routines[] = {
     {"num_threads", routine(threads), 1},
     {"cpus", routine(cpus), 0},
     {"config", routine(config), 0},
+    {"buffer_limit", routine(buffer_limit), 1},
+    {"release", routine(release), 0},
     {"use_cpu_target", routine(use_cpu_target), 1},
     {nullptr, nullptr, 0},
 };

@@ -4,19 +4,23 @@ refused <- function(words, ...) {
 }
 
 test_that("data must be plain numbers", {
-  refused("`data` must be a plain vector, matrix or array of numbers, got an object of class \"data.frame\"", data.frame(a = 1))
-  refused("`data` must be a plain vector, matrix or array of numbers, got an object of class \"factor\"", factor("a"))
-  refused("`data` must be a plain vector, matrix or array of numbers, got an object of class \"Date\"", Sys.Date())
-  refused("`data` must be a plain vector, matrix or array of numbers, got an object of class \"table\"", table(1))
-  refused("`data` must be a plain vector, matrix or array of numbers, got complex", 1i)
-  refused("`data` must be a plain vector, matrix or array of numbers, got character", "1")
-  refused("`data` must be a plain vector, matrix or array of numbers, got list", list(1))
-  refused("`data` must be a plain vector, matrix or array of numbers, got NULL", NULL)
-  refused("`data` must be a plain vector, matrix or array of numbers, got raw", raw(1))
+  plain <- "`data` must be a plain vector, matrix or array of numbers, got "
+  refused(paste0(plain, "an object of class \"data.frame\""), data.frame(a = 1))
+  refused(paste0(plain, "an object of class \"factor\""), factor("a"))
+  refused(paste0(plain, "an object of class \"Date\""), as.Date("2026-11-24"))
+  refused(paste0(plain, "an object of class \"table\""), table(1))
+  refused(paste0(plain, "an object of class c(\"a\", \"b\")"), structure(1, class = c("a", "b")))
+  refused(paste0(plain, "complex"), 1i)
+  refused(paste0(plain, "character"), "1")
+  refused(paste0(plain, "list"), list(1))
+  refused(paste0(plain, "NULL"), NULL)
+  refused(paste0(plain, "raw"), raw(1))
 })
 
 test_that("`act.type` is one of the table", {
   refused("`act.type` must be one of leaky, elu, selu, gelu, prelu, rrelu, got \"relu\"", 1, act.type = "relu")
+  refused("got \"\"", 1, act.type = "")
+  refused("got \"l\"", 1, act.type = "l")
   refused("`act.type` must be a string, one of leaky, elu, selu, gelu, prelu, rrelu, got 1", 1, act.type = 1)
   refused("`act.type` must be a string, one of leaky, elu, selu, gelu, prelu, rrelu, got NULL", 1, act.type = NULL)
   refused("got c(\"elu\", \"selu\")", 1, act.type = c("elu", "selu"))
@@ -50,7 +54,7 @@ test_that("numbers are finite, flags are flags", {
 
 test_that("gamma and axis go with prelu", {
   refused("`gamma` must be an array when `act.type` is \"prelu\", got NULL", 1, act.type = "prelu")
-  refused("`gamma` must be NULL unless `act.type` is \"prelu\", got an array for \"elu\"", 1, gamma = 1, act.type = "elu")
+  refused("`gamma` must be NULL unless `act.type` is \"prelu\", got an array for \"elu\"", 1, 1, "elu")
   refused("`axis` must be NULL unless `act.type` is \"prelu\", got a value for \"elu\"", 1, act.type = "elu", axis = 1)
 })
 
@@ -60,7 +64,8 @@ test_that("an upstream gradient must fit", {
   for (pullback in pullbacks) {
     expect_error(pullback(1:6), "`d.out` must have dim c(2, 3), got 6", fixed = TRUE)
     expect_error(pullback(matrix(1, 3L, 2L)), "`d.out` must have dim c(2, 3), got c(3, 2)", fixed = TRUE)
-    expect_error(pullback("a"), "`d.out` must be a plain vector, matrix or array of numbers, got character", fixed = TRUE)
+    expect_error(pullback("a"), "`d.out` must be a plain vector, matrix or array of numbers, got character",
+                 fixed = TRUE)
   }
 })
 

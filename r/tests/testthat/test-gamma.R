@@ -44,10 +44,10 @@ test_that("a wrong `axis` or gamma is refused in words", {
   refused("`axis` must lie between 1 and 3 for data with 3 dims, got -1", 1:3, -1)
   refused("`axis` must name different dims in increasing order, got c(2, 1)", matrix(1, 3L, 4L), c(2, 1))
   refused("`gamma` must have one dim for each that `axis` names, got gamma of dim 3 with axis = c(1, 2)", 1:3, 1:2)
-  refused("`gamma` must have size 1 or 4 along dim 1 of `data`, got gamma of dim 3 for data of dim c(4, 3, 2) with axis = 1",
-          1:3, 1)
-  refused(paste("`gamma` must align with MXNet's axis 1 and axis 0 of `data`, or broadcast against `data`, got gamma of",
-                "dim 5 for data of dim c(4, 3, 2); `axis` names other dims"), 1:5, NULL)
+  refused(paste("`gamma` must have size 1 or 4 along dim 1 of `data`, got gamma of dim 3 for data of dim c(4, 3, 2)",
+                "with axis = 1"), 1:3, 1)
+  refused(paste("`gamma` must align with MXNet's axis 1 and axis 0 of `data`, or broadcast against `data`,",
+                "got gamma of dim 5 for data of dim c(4, 3, 2); `axis` names other dims"), 1:5, NULL)
   refused("got gamma of dim 0 for data of dim c(4, 3, 2); `axis` names other dims", numeric(), NULL)
   refused("`gamma` must be a plain vector, matrix or array of numbers, got character", "a", NULL)
 })

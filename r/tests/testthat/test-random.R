@@ -56,8 +56,8 @@ test_that("seeds are whole numbers of 64 bits", {
   expect_identical(rectifier:::key.of("18446744073709551615"), c(2^32 - 1, 2^32 - 1))
   expect_identical(rectifier:::key.of("4294967301"), rectifier:::key.of(4294967301))
   refused <- function(seed, shown) {
-    expect_error(rrelu.slopes(3, seed), fixed = TRUE,
-                 paste0("`seed` must be a whole number from 0 to 2^53, a string of digits below 2^64, or NULL, got ", shown))
+    expected <- "`seed` must be a whole number from 0 to 2^53, a string of digits below 2^64, or NULL, got "
+    expect_error(rrelu.slopes(3, seed), paste0(expected, shown), fixed = TRUE)
   }
   refused(-1, "-1")
   refused(1.5, "1.5")
