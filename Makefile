@@ -18,7 +18,7 @@ build := build/$(notdir $(abspath $(VENV)))
 install := $(python) -m pip install --quiet
 settings := --no-build-isolation -Ccmake.define.RECTIFIER_WERROR=$(if $(WERROR),ON,OFF)
 core := CMakeLists.txt pyproject.toml $(wildcard src/core/*)
-formatted := $(filter-out %/tables.hpp,$(wildcard src/core/*.cpp src/core/*.hpp))
+formatted := $(filter-out %/tables.hpp,$(wildcard src/core/*.cpp src/core/*.hpp)) r/src/routines.cpp
 checked := src tests tools benchmarks examples
 pages := README.md CONTRIBUTING.md CHANGELOG.md $(wildcard docs/*.md examples/*.md)
 
