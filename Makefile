@@ -18,7 +18,7 @@ build := build/$(notdir $(abspath $(VENV)))
 install := $(python) -m pip install --quiet
 settings := --no-build-isolation -Ccmake.define.RECTIFIER_WERROR=$(if $(WERROR),ON,OFF)
 core := CMakeLists.txt pyproject.toml $(wildcard src/core/*)
-formatted := $(filter-out %/tables.hpp,$(wildcard src/core/*.cpp src/core/*.hpp))
+formatted := $(filter-out %/tables.hpp,$(wildcard src/core/*.cpp src/core/*.hpp)) r/src/routines.cpp
 checked := src tests tools benchmarks examples
 pages := README.md CONTRIBUTING.md CHANGELOG.md $(wildcard docs/*.md examples/*.md)
 
@@ -31,7 +31,7 @@ endif
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help demo test test-mxnet examples lint format stub activations tables tables-check accuracy bench bench-report docs wheel \
-	warnings clean distclean
+	warnings r-package test-r clean distclean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -66,6 +66,16 @@ docs: $(done)/package $(done)/docs $(done)/lint  ## build the pages, into site
 wheel: $(done)/build  ## build a wheel, into dist
 	rm -rf dist
 	$(python) -m pip wheel --quiet --no-deps $(settings) -Cbuild-dir=$(build)/wheel --wheel-dir dist .
+
+r-package:  ## write the R package with all its sources as a tarball, into build/r
+	rm -rf build/r
+	@mkdir -p build/r
+	cd build/r && R CMD build $(abspath r)
+
+test-r: r-package  ## check the R package, and run the R code in the pages (wanted: R and its testthat)
+	cd build/r && MAKEFLAGS=-j2 R CMD check --no-manual rectifier_*.tar.gz
+	@! grep -E '\.\.\. *(WARNING|ERROR)' build/r/rectifier.Rcheck/00check.log
+	R_LIBS=build/r/rectifier.Rcheck Rscript tools/check_r_examples.R $(shell grep -l '^```r$$' docs/*.md)
 
 # --- what keeps the sources in order
 

@@ -1,16 +1,7 @@
 // Lanes of x86-64-v3: AVX2, FMA, F16C. Included by lanes.hpp only.
 #pragma once
 
-// GCC 12 takes its own headers' deliberately undefined operands for a mistake (GCC bug 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 #include <immintrin.h>
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
 
 namespace rectifier::RECTIFIER_TARGET {
 
