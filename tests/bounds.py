@@ -8,3 +8,6 @@ ULP = {"float16": 0.505, "bfloat16": 0.505, "float32": 1.0, "float64": 2.0}
 GELU_ROOT = -0.75179152469356445746
 GELU_ROOT_REACH = 2.0**-4
 GELU_ROOT_ABSOLUTE = math.ldexp(1.0, -53)
+
+# Of the Triton kernels. elu and selu have the bits of the core, and its bounds.
+TRITON_ULP = {"float16": 0.505, "bfloat16": 0.505, "float32": 2.0, "float64": 2.0}

@@ -38,11 +38,11 @@ TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.
 
 
 def to_device(array):
-    """A NumPy array as a tensor of the same layout on the device."""
+    """A copy of a NumPy array as a tensor on the device."""
     array = np.asarray(array)
     if array.dtype.name == "bfloat16":
         return to_device(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array).to(DEVICE) if DEVICE == "cuda" else torch.from_numpy(array)
+    return torch.from_numpy(array).clone().to(DEVICE)
 
 
 def to_numpy(tensor):
@@ -52,3 +52,8 @@ def to_numpy(tensor):
     if tensor.dtype == torch.bfloat16:
         return tensor.view(torch.int16).cpu().numpy().view(ml_dtypes.bfloat16)
     return tensor.cpu().numpy()
+
+
+def on_the_device():
+    """Whether the tests run on a GPU."""
+    return DEVICE == "cuda"

@@ -57,6 +57,12 @@ def negative_zero(like):
 
 
 @triton.jit
+def negated(x):
+    """-x, at no cost in an fma. Triton's own minus is 0 - x: an operation more, and wrong for 0."""
+    return x * -1.0
+
+
+@triton.jit
 def integer_magic(like):
     """1.5 * 2**p, p the fraction's bits: x + magic has the integer next to x in its low bits."""
     if like.dtype == tl.float64:
@@ -114,11 +120,11 @@ def reciprocal(d):
     else:
         r = from_bits(0x7EF311C3 - bits(d))
     one = number(1.0, d)
-    e = tl.fma(-d, r, one)
+    e = tl.fma(negated(d), r, one)
     r = tl.fma(r, tl.fma(e, e, e), r)
-    r = tl.fma(r, tl.fma(-d, r, one), r)
+    r = tl.fma(r, tl.fma(negated(d), r, one), r)
     if d.dtype == tl.float64:
-        r = tl.fma(r, tl.fma(-d, r, one), r)
+        r = tl.fma(r, tl.fma(negated(d), r, one), r)
     return r
 
 

@@ -53,7 +53,7 @@ def flat_block(
     if SHIFT > 0:
         mask &= start + lane >= SHIFT
     if SIGNS:
-        x = load_sign(data + start // 8, lane, mask, ARITHMETIC)
+        x = load_sign(data, start - SHIFT + lane, mask, ARITHMETIC)
     else:
         x = load(data + (start - SHIFT) + lane, mask, MASKED)
     g = x

@@ -12,6 +12,7 @@ from .arithmetic import (
     bits,
     from_bits,
     integer_magic,
+    negated,
     number,
     of_type,
     polynomial_by_pairs,
@@ -34,8 +35,8 @@ def reduced(x):
     magic = integer_magic(x)
     shifted = tl.fma(x, of_type(tables.LOG2E_FLOAT, tables.LOG2E_DOUBLE, x), magic)
     k = shifted - magic
-    high = tl.fma(-k, of_type(tables.LN2_HIGH_FLOAT, tables.LN2_HIGH_DOUBLE, x), x)
-    return shifted, k, tl.fma(-k, of_type(tables.LN2_LOW_FLOAT, tables.LN2_LOW_DOUBLE, x), high)
+    high = tl.fma(negated(k), of_type(tables.LN2_HIGH_FLOAT, tables.LN2_HIGH_DOUBLE, x), x)
+    return shifted, k, tl.fma(negated(k), of_type(tables.LN2_LOW_FLOAT, tables.LN2_LOW_DOUBLE, x), high)
 
 
 @triton.jit

@@ -4,7 +4,17 @@ import triton
 import triton.language as tl
 
 from . import tables
-from .arithmetic import bits, integer_magic, negative_zero, number, of_type, polynomial, power_of_two, reciprocal
+from .arithmetic import (
+    bits,
+    integer_magic,
+    negated,
+    negative_zero,
+    number,
+    of_type,
+    polynomial,
+    power_of_two,
+    reciprocal,
+)
 
 # Powers of two are kept too large by this exponent until the last operation, which alone rounds a subnormal result.
 SCALE_FLOAT, SCALE_DOUBLE = tl.constexpr(64), tl.constexpr(128)
@@ -34,7 +44,7 @@ def mapped(t):
     shift = of_type(tables.SHIFT_FLOAT, tables.SHIFT_DOUBLE, t)
     r = reciprocal(t + shift)
     v = t * r
-    return tl.fma(tl.fma(-v, t, tl.fma(-shift, v, t)), r, v)
+    return tl.fma(tl.fma(negated(v), t, tl.fma(negated(shift), v, t)), r, v)
 
 
 @triton.jit
@@ -75,7 +85,8 @@ def gelu_value(x, EXACT: tl.constexpr):
         product, low = with_change_short(v, change, tables.TAIL_SHORT_NODE, tables.TAIL_SHORT, 8)
     v *= power
     y = tl.fma(v, product, v * low) if EXACT else v * product
-    return tl.fma(-y, of_type(UNSCALE_FLOAT, UNSCALE_DOUBLE, x), tl.where(x < 0, negative_zero(x), x))
+    unscale = of_type(UNSCALE_FLOAT, UNSCALE_DOUBLE, x)
+    return tl.fma(negated(y), unscale, tl.where(x < 0, negative_zero(x), x))
 
 
 @triton.jit
@@ -107,4 +118,4 @@ def gelu_derivative(x, EXACT: tl.constexpr):
     y = tl.fma(distance, product, tl.fma(distance, low, rest) if EXACT else rest)
     unscale = of_type(UNSCALE_FLOAT, UNSCALE_DOUBLE, x)
     below = bits(x) < 0  # by the sign bit: at -0 as at 0 the derivative is 1/2
-    return tl.fma(y, tl.where(below, unscale, -unscale), tl.where(below, negative_zero(x), number(1.0, x)))
+    return tl.fma(y, tl.where(below, unscale, negated(unscale)), tl.where(below, negative_zero(x), number(1.0, x)))
