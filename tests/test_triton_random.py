@@ -57,6 +57,27 @@ def test_the_slope_belongs_to_the_place_in_c_order(name, layout, first):
         assert_same_bits(to_numpy(out), expected)
 
 
+@pytest.mark.parametrize("whole", [(6, 8, 5), (3, 4, 1), (1, 1, 16)])
+@pytest.mark.parametrize("part", [np.s_[1:, 2:5, :], np.s_[:, ::2, :1], np.s_[:1, :, 3:4]])
+def test_a_part_has_the_slopes_that_it_has_in_the_whole(whole, part):
+    """By the number of its first element and the steps between numbers."""
+    x, g = (np.random.default_rng(seed).standard_normal(whole).astype(np.float32) for seed in (1, 2))
+    expected = np.empty_like(x)
+    numbers = np.arange(x.size).reshape(whole)
+    if not numbers[part].size:
+        return
+    steps = tuple(s // numbers.itemsize for s in numbers[part].strides)
+    settings = {"key": 5, "lower": -0.5, "upper": 0.75, "first": int(numbers[part].flat[0]), "steps": steps}
+    data, above = to_device(np.ascontiguousarray(x[part])), to_device(np.ascontiguousarray(g[part]))
+    bits = torch.zeros((data.numel() + 7) // 8, dtype=torch.uint8, device=data.device)
+    kernels.pack_signs(bits, data)
+    for source, upstream, theirs in ((data, None, None), (data, above, g), (bits, above, g)):
+        out = torch.empty_like(data)
+        kernels.apply(0, out, source, upstream, **settings)
+        _core.apply(0, expected, x, theirs, key=5, lower=-0.5, upper=0.75)
+        assert_same_bits(to_numpy(out), np.ascontiguousarray(expected[part]))
+
+
 @pytest.mark.parametrize("out", [torch.empty(4, dtype=torch.float64), torch.empty(8)[::2], torch.empty(3, 4).T])
 def test_errors_of_draw_slopes(out):
     with pytest.raises(ValueError, match=r"`out` must be a contiguous float32 tensor, got float(32|64) of shape"):

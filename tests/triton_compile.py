@@ -32,10 +32,11 @@ NVDISASM = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "nvdis
 
 
 def build(kernel, types, constants, aligned=(), warps=4, capability=90):
-    """Compile one kernel: `types` of its run-time arguments, `constants` by name."""
+    """Compile one kernel: `types` of its run-time arguments, `constants` by name, or by name and place in a tuple."""
     names = kernel.arg_names
     signature = {name: types.get(name, "constexpr") for name in names}
-    constants = {(names.index(name),): value for name, value in constants.items()}
+    paths = [(name,) if isinstance(name, str) else name for name in constants]
+    constants = {(names.index(path[0]), *path[1:]): v for path, v in zip(paths, constants.values(), strict=True)}
     for name, kind in signature.items():
         if kind == "constexpr":
             assert (names.index(name),) in constants, name
@@ -67,33 +68,40 @@ def flat(element, formula, backward, slopes="one", signs=False, shift=0):
 def tile(element, formula, backward, slopes, rows=16, cols=64):
     pointer = f"*{element}"
     arithmetic = "*fp64" if element == "fp64" else "*fp32"
-    steps = ("i32", "i32", "i32")
+    # Triton makes a constant of a step of 1.
+    steps = ("i32", "i32", "constexpr")
+    roles = ("out_steps", "data_steps", "d_out_steps", "gamma_steps", "position_steps")
     types = {
         **scalars(tile_kernel), "out": pointer, "d_out": pointer, "data": pointer,
         "gamma": arithmetic if slopes in ("each", "shared") else pointer, "outer": ("i32",),
-        **{name: steps for name in ("out_steps", "data_steps", "d_out_steps", "gamma_steps", "position_steps")},
+        **{name: steps for name in roles},
     }  # fmt: skip
     constants = {
         "FORMULA": FORMULAS[formula], "BACKWARD": backward, "SLOPES": slopes, "SIGNS": False, "OUTER": 1,
-        "WIDE": False, "ROWS": rows, "COLS": cols,
+        "WIDE": False, "ROWS": rows, "COLS": cols, **{(name, 2): 1 for name in roles},
     }  # fmt: skip
-    return build(tile_kernel, types, constants, ("out", "data", "d_out", "gamma"))
+    return build(tile_kernel, types, constants, ("out", "data", "d_out", "gamma", "rows", "cols"))
 
 
 def gamma(element, groups, kept, lanes=64, chunked=True):
     pointer = f"*{element}"
     arithmetic = "*fp64" if element == "fp64" else "*fp32"
-    one = ("i32",)
+    inner = "_reduced" if kept == 1 else "_kept"
+    steps = {
+        name: ("constexpr",) if name.endswith(inner) else ("i32",)
+        for name in gamma_kernel.arg_names
+        if name.endswith(("_kept", "_reduced"))
+    }
     types = {
         **scalars(gamma_kernel), "d_data": pointer, "d_out": pointer, "data": pointer, "gamma": arithmetic,
-        "sums": "*fp64" if chunked else arithmetic, "kept": one, "reduced": one,
-        **{name: one for name in gamma_kernel.arg_names if name.endswith(("_kept", "_reduced"))},
+        "sums": "*fp64" if chunked else arithmetic, "kept": ("i32",), "reduced": ("i32",), **steps,
     }  # fmt: skip
     constants = {
         "KEPT_DIMS": 1, "REDUCED_DIMS": 1, "WANTS_DX": True, "WIDE": False, "LANES": lanes, "STEPS": 16,
-        "GROUPS": groups, "KEPT": kept,
+        "GROUPS": groups, "KEPT": kept, **{(name, 0): 1 for name in steps if name.endswith(inner)},
     }  # fmt: skip
-    return build(gamma_kernel, types, constants, ("d_data", "d_out", "data", "gamma", "sums"))
+    aligned = ("d_data", "d_out", "data", "gamma", "sums", "kept_size", "reduced_size")
+    return build(gamma_kernel, types, constants, aligned)
 
 
 def others():
@@ -111,12 +119,12 @@ def cases(which):
                 if which in ("all", "flat"):
                     yield f"flat {element} {formula} {'pullback' if backward else 'value'}", flat(element, formula, backward)
         if which in ("all", "slopes"):
-            for slopes in ("drawn", "each", "shared"):
+            for slopes in ("drawn", "each"):
                 for backward in (False, True):
                     name = f"{element} {slopes} {'pullback' if backward else 'value'}"
                     yield f"flat {name}", flat(element, "leaky", backward, slopes)
-                    if slopes != "shared":
-                        yield f"tile {name}", tile(element, "leaky", backward, slopes)
+                    yield f"tile {name}", tile(element, "leaky", backward, slopes)
+            yield f"flat {element} shared value", flat(element, "leaky", False, "shared")
             yield f"flat {element} signs", flat(element, "leaky", True, "drawn", signs=True)
         if which in ("all", "gamma"):
             yield f"gamma {element} along", gamma(element, 32, 1)

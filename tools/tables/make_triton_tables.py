@@ -41,15 +41,15 @@ class Kind:
     shift: int  # of t in v = t / (t + shift)
     exponential_degree: int
     degree: int
-    node: float  # about where the polynomials in v are centred
+    nodes: tuple[float, float]  # about where the polynomials in v are centred, for the value and the derivative
     limits: tuple[float, float]  # beyond them, the value and the derivative are zero
 
 
 FLOAT_STEP, DOUBLE_STEP = mp.mpf(22713) / 2**14, mp.nint(2 * LN2 * 2**39) / 2**39
 KINDS = (
-    Kind("FLOAT", "float", FLOAT_STEP, 1.5 * 2.0**23, 4.5, 6, 11, 0.28, (14.45, 14.7)),
-    Kind("SHORT", "float", FLOAT_STEP, 1.5 * 2.0**23, 4.5, 5, 8, 0.28, (14.45, 14.7)),
-    Kind("DOUBLE", "double", DOUBLE_STEP, 1.5 * 2.0**52, 5.0, 12, 26, 0.4, (38.7, 38.8)),
+    Kind("FLOAT", "float", FLOAT_STEP, 1.5 * 2.0**23, 4.5, 6, 11, (0.25, 0.28), (14.45, 14.7)),
+    Kind("SHORT", "float", FLOAT_STEP, 1.5 * 2.0**23, 4.5, 5, 8, (0.25, 0.28), (14.45, 14.7)),
+    Kind("DOUBLE", "double", DOUBLE_STEP, 1.5 * 2.0**52, 5.0, 12, 26, (0.4, 0.3), (38.7, 38.8)),
 )
 
 
@@ -113,14 +113,14 @@ def recentred(coefficients: list[mp.mpf], node: mp.mpf) -> list[mp.mpf]:
     return moved
 
 
-def around_node(name: str, comment: str, function: Function, limit: float, kind: Kind) -> str:
+def around_node(name: str, comment: str, function: Function, about: float, limit: float, kind: Kind) -> str:
     """function(t) as a polynomial in w = t / (t + shift) - node."""
     shift, high = mp.mpf(kind.shift), mp.mpf(limit) / (limit + mp.mpf(kind.shift))
 
     def mapped(v: mp.mpf) -> mp.mpf:
         return function(shift * v / (1 - v))
 
-    node = accurate_node(mapped, kind.node, kind)
+    node = accurate_node(mapped, about, kind)
     points = chebyshev_points(mp.mpf(0), high, 5 * kind.degree + 20)
     values = [mapped(v) for v in points]
     start = recentred(interpolate(mapped, mp.mpf(0), high, kind.degree), node)
@@ -159,10 +159,11 @@ def main() -> None:
         text += line(f"MAGIC_STEP_{kind.name}", float(-mp.mpf(kind.magic) * kind.step))
         text += exponential(kind)
         text += line(f"SHIFT_{kind.name}", float(kind.shift))
-        text += around_node(
-            "TAIL", "Q(t) exp(t * t / 2) (t + shift)", lambda t, k=kind, f=tail: f(t) * (t + k.shift), kind.limits[0], kind
-        )
-        text += around_node("SLOPE", "(Q(t) - t density(t)) exp(t * t / 2) / (root - t)", slope, kind.limits[1], kind)
+        for name, comment, function, at in (
+            ("TAIL", "Q(t) exp(t * t / 2) (t + shift)", lambda t, k=kind, f=tail: f(t) * (t + k.shift), 0),
+            ("SLOPE", "(Q(t) - t density(t)) exp(t * t / 2) / (root - t)", slope, 1),
+        ):
+            text += around_node(name, comment, function, kind.nodes[at], kind.limits[at], kind)
     TARGET.write_text(text)
 
 

@@ -157,11 +157,11 @@ def tile_kernel(
     else:
         mask = (row < rows_left) & (col < tl.minimum(cols - first_col, COLS).to(tl.int32))
     out_at += first_col * out_steps[OUTER + 1]
+    data_at += first_col * data_steps[OUTER + 1]
     if SIGNS:
-        at = offsets(position + first_col * position_steps[OUTER + 1], row, col, position_steps, OUTER, True)
-        x = load_sign(data, at, mask, ARITHMETIC)
+        # The bits' own numbers: those that slopes are drawn for may be others.
+        x = load_sign(data, offsets(data_at, row, col, data_steps, OUTER, True), mask, ARITHMETIC)
     else:
-        data_at += first_col * data_steps[OUTER + 1]
         x = load(offsets(data + data_at, row, col, data_steps, OUTER, WIDE), mask, True)
     g = x
     if BACKWARD:

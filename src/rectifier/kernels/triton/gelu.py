@@ -48,14 +48,16 @@ def mapped(t):
 
 
 @triton.jit
-def with_change(v, change, node: tl.constexpr, c: tl.constexpr, DEGREE: tl.constexpr):
-    """The polynomial in v - node times (1 + change), as a sum: its last two steps keep what they round away."""
+def with_change(v, change, node: tl.constexpr, c: tl.constexpr, DEGREE: tl.constexpr, STEPS: tl.constexpr):
+    """The polynomial in v - node times (1 + change), as a sum: its last STEPS steps keep what they round away."""
     w = v - number(node, v)
-    inner = polynomial(w, c, 2, DEGREE)
-    slope = tl.fma(inner, w, number(c[1], w))
-    slope_low = tl.fma(inner, w, number(c[1], w) - slope)
-    high = tl.fma(slope, w, number(c[0], w))
-    low = tl.fma(slope_low, w, tl.fma(slope, w, number(c[0], w) - high))
+    high = polynomial(w, c, STEPS, DEGREE)
+    low = number(0.0, v)
+    for k in tl.static_range(STEPS - 1, -1, -1):
+        sum = tl.fma(high, w, number(c[k], w))
+        rounded = tl.fma(high, w, number(c[k], w) - sum)
+        low = rounded if k == STEPS - 1 else tl.fma(low, w, rounded)
+        high = sum
     product = tl.fma(high, change, high)
     return product, tl.fma(low, change, tl.fma(high, change, high - product) + low)
 
@@ -78,9 +80,9 @@ def gelu_value(x, EXACT: tl.constexpr):
     power, change = gaussian(t, EXACT)
     v = mapped(t)
     if x.dtype == tl.float64:
-        product, low = with_change(v, change, tables.TAIL_DOUBLE_NODE, tables.TAIL_DOUBLE, 26)
+        product, low = with_change(v, change, tables.TAIL_DOUBLE_NODE, tables.TAIL_DOUBLE, 26, 4)
     elif EXACT:
-        product, low = with_change(v, change, tables.TAIL_FLOAT_NODE, tables.TAIL_FLOAT, 11)
+        product, low = with_change(v, change, tables.TAIL_FLOAT_NODE, tables.TAIL_FLOAT, 11, 3)
     else:
         product, low = with_change_short(v, change, tables.TAIL_SHORT_NODE, tables.TAIL_SHORT, 8)
     v *= power
@@ -107,9 +109,9 @@ def gelu_derivative(x, EXACT: tl.constexpr):
     power, change = gaussian(t, EXACT)
     v = mapped(t)
     if x.dtype == tl.float64:
-        product, low = with_change(v, change, tables.SLOPE_DOUBLE_NODE, tables.SLOPE_DOUBLE, 26)
+        product, low = with_change(v, change, tables.SLOPE_DOUBLE_NODE, tables.SLOPE_DOUBLE, 26, 2)
     elif EXACT:
-        product, low = with_change(v, change, tables.SLOPE_FLOAT_NODE, tables.SLOPE_FLOAT, 11)
+        product, low = with_change(v, change, tables.SLOPE_FLOAT_NODE, tables.SLOPE_FLOAT, 11, 2)
     else:
         product, low = with_change_short(v, change, tables.SLOPE_SHORT_NODE, tables.SLOPE_SHORT, 8)
     distance, distance_low = distance_to_root(t)

@@ -6,7 +6,7 @@ import functools
 import math
 from typing import NamedTuple
 
-__all__ = ["Loop", "TilePlan", "c_order", "is_flat", "loops_of", "next_power", "plan_tiles"]
+__all__ = ["Loop", "TilePlan", "c_order", "loops_of", "next_power", "plan_tiles"]
 
 Steps = tuple[int, ...]
 
@@ -62,22 +62,18 @@ def loops_of(shape: Steps, strides: tuple[Steps, ...], *, keep_order: bool = Fal
     return joined
 
 
-def is_flat(loops: list[Loop], arrays: int) -> bool:
-    """Whether the first arrays lie in memory one element after the other, all alike."""
-    return not loops or (len(loops) == 1 and all(step == 1 for step in loops[0].steps[:arrays]))
-
-
 @functools.lru_cache(maxsize=512)
 def plan_tiles(shape: Steps, strides: tuple[Steps, ...], drawn: bool) -> TilePlan:
-    """Tiles for arrays of any strides: the output first, positions last, of which columns have to count by one
-    where slopes are drawn."""
-    loops = loops_of(shape, strides) or [Loop(1, tuple(0 for _ in strides))]
-    column = next(i for i, loop in enumerate(loops) if loop.steps[-1] == 1) if drawn and math.prod(shape) > 1 else -1
-    cols = loops.pop(column)
+    """Tiles for arrays of any strides: the output first, and last the numbers of the elements, which have to count by
+    one along the columns where slopes are drawn."""
+    nothing = Loop(1, (0,) * len(strides))
+    loops = loops_of(shape, strides)
+    counting = [i for i, loop in enumerate(loops) if loop.steps[-1] == 1] if drawn else [len(loops) - 1]
+    cols = loops.pop(counting[-1]) if loops and counting else nothing
     crossing = next((i for i, loop in enumerate(loops) if 1 in loop.steps[:-1]), None) if loops else None
     crosses = crossing is not None and any(a != 1 for a in cols.steps[:-1] if a)
-    rows = loops.pop(-1 if crossing is None or not crosses else crossing) if loops else Loop(1, (0,) * len(strides))
-    outer = loops or [Loop(1, (0,) * len(strides))]
+    rows = loops.pop(-1 if crossing is None or not crosses else crossing) if loops else nothing
+    outer = loops or [nothing]
     if crosses:
         tile_rows, tile_cols = SQUARE, SQUARE
     else:

@@ -8,7 +8,7 @@ import torch
 from .elementwise import flat_kernel, pack_kernel, tile_kernel
 from .gamma_gradient import FOLD, TILE, gamma_kernel, plan_gamma, reduce_kernel
 from .launch import block_of, numbers_of, on_device, range_of, start
-from .nest import FAR, Loop, Steps, c_order, is_flat, loops_of, next_power, plan_tiles
+from .nest import FAR, Loop, Steps, c_order, loops_of, next_power, plan_tiles
 from .slopes import draw_kernel
 
 __all__ = ["apply", "draw_slopes", "gamma_pullback", "pack_signs"]
@@ -28,6 +28,7 @@ def apply(
     lower: float = 0.0,
     upper: float = 0.0,
     first: int = 0,
+    steps: tuple[int, ...] | None = None,
 ) -> None:
     """Write a formula's value, or d_out times its derivative, to out.
 
@@ -51,7 +52,10 @@ def apply(
     lower, upper : float
         Bounds of the drawn slopes.
     first : int
-        The C-order number of out's first element, where slopes are drawn.
+        The number of out's first element, where slopes are drawn.
+    steps : tuple of int, optional
+        How far apart the numbers of neighbours are along each axis, where `out` is a part of a larger array; by
+        default those of C order.
 
     Raises
     ------
@@ -68,14 +72,14 @@ def apply(
     unused = (0,) * len(shape)
     strides = (
         out.stride(),
-        unused if signs else data.stride(),
+        c_order(shape) if signs else data.stride(),
         unused if d_out is None else d_out.stride(),
         unused if gamma is None else _repeating(gamma, shape),
-        c_order(shape),
+        unused if key is None else c_order(shape) if steps is None else tuple(steps),
     )
     loops = loops_of(shape, strides)
     kind = "drawn" if key is not None else "one" if gamma is None else "shared" if gamma.numel() == 1 else "each"
-    flat = _lies_flat(loops, signs, d_out is not None, kind)
+    flat = _lies_flat(loops, d_out is not None, kind)
     pointers = (out, data, out if d_out is None else d_out, out if gamma is None else gamma)
     with on_device(out):
         if flat:
@@ -220,15 +224,13 @@ def _sums(rows: int, kept: int, like: torch.Tensor) -> torch.Tensor:
     return torch.empty((rows, kept), dtype=torch.float64, device=like.device)
 
 
-def _lies_flat(loops: list[Loop], signs: bool, backward: bool, kind: str) -> bool:
-    """Whether the flat kernel can do it: every array in one piece, and in C order where positions count."""
-    if not loops:
-        return True
-    if len(loops) > 1:
-        return False
-    out, data, d_out, gamma, position = loops[0].steps
-    ones = [out, 1 if signs else data, d_out if backward else 1, gamma if kind == "each" else 1]
-    return all(step == 1 for step in ones) and (position == 1 or not (signs or kind == "drawn"))
+def _lies_flat(loops: list[Loop], backward: bool, kind: str) -> bool:
+    """Whether the flat kernel can do it: every array in one piece, and the elements counted in that order."""
+    if len(loops) != 1:
+        return not loops
+    out, data, d_out, gamma, number = loops[0].steps
+    wanted = (out, data, d_out if backward else 1, gamma if kind == "each" else 1, number if kind == "drawn" else 1)
+    return all(step == 1 for step in wanted)
 
 
 def _repeating(gamma: torch.Tensor, shape: Steps) -> Steps:
