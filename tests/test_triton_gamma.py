@@ -4,7 +4,6 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from triton_device import to_device, to_numpy, torch
 
 from rectifier import _core
 from rectifier.kernels import triton as kernels
@@ -12,6 +11,7 @@ from rectifier.kernels.triton import gamma_gradient
 from test_gamma_gradient import exact_sum, rounded_once
 from test_layouts import DTYPES, numbers
 from test_triton_layouts import LAYOUTS, SHAPES, laid_out
+from triton_device import to_device, to_numpy, torch
 from ulp import BFLOAT16, FORMATS, assert_same_bits
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("quiet_numpy")]
@@ -46,7 +46,9 @@ def test_any_layout(case, seed):
     _core.gamma_pullback(expected_dx, expected, g, x, gamma)
     assert_same_bits(dx, expected_dx)
     scale = np.abs(g.astype(float) * x).sum()
-    np.testing.assert_allclose(sums, expected, rtol=2.0**-23 if arithmetic == np.float32 else 2.0**-50, atol=scale * 2e-16)
+    np.testing.assert_allclose(
+        sums, expected, rtol=2.0**-23 if arithmetic == np.float32 else 2.0**-50, atol=scale * 2e-16
+    )
     # The order is that of the shapes: in one piece, the same bits.
     assert_same_bits(pullback(g, x, gamma)[1], sums)
 

@@ -6,12 +6,12 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from triton_device import on_the_device, to_device, to_numpy, torch
 
 from rectifier import _core
 from rectifier.kernels import triton as kernels
 from rectifier.kernels.triton import gamma_gradient, launch, nest, verbs
 from test_layouts import DTYPES, numbers
+from triton_device import on_the_device, to_device, to_numpy, torch
 from ulp import assert_same_bits
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("quiet_numpy", "core_with_fma")]
@@ -191,4 +191,4 @@ def test_more_than_2_31_elements():
 
 
 def test_blocks_move_whole_words():
-    assert launch.block_of(2) * 2 == launch.block_of(4) * 4 == launch.BLOCK_BYTES
+    assert launch.block_of(2) * 2 == launch.block_of(4) * 4 == launch.block_of(8) * 8 == 4 * 1024

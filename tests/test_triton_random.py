@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from triton_device import TYPES, to_device, to_numpy, torch
 
 from golden import make_golden
 from rectifier import _core, random
 from rectifier.kernels import triton as kernels
+from triton_device import TYPES, to_device, to_numpy, torch
 from ulp import assert_same_bits
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("quiet_numpy")]
@@ -85,9 +85,12 @@ def test_errors_of_draw_slopes(out):
 
 
 @pytest.mark.parametrize(
-    "bits", [torch.empty(2, dtype=torch.uint8), torch.empty(1, dtype=torch.int8), torch.empty(2, dtype=torch.uint8)[::2]]
+    "bits",
+    [torch.empty(2, dtype=torch.uint8), torch.empty(1, dtype=torch.int8), torch.empty(2, dtype=torch.uint8)[::2]],
 )
 def test_errors_of_pack_signs(bits):
     data = torch.zeros(8 if bits.numel() == 2 else 9)
-    with pytest.raises(ValueError, match=r"`bits` must be contiguous uint8, one bit for each of \d elements, got u?int8"):
+    with pytest.raises(
+        ValueError, match=r"`bits` must be contiguous uint8, one bit for each of \d elements, got u?int8"
+    ):
         kernels.pack_signs(bits, data)

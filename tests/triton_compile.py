@@ -13,8 +13,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-assert not os.environ.get("TRITON_INTERPRET"), "kernels defined for the interpreter cannot be compiled"
-
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
@@ -40,7 +38,8 @@ def build(kernel, types, constants, aligned=(), warps=4, capability=90):
     for name, kind in signature.items():
         if kind == "constexpr":
             assert (names.index(name),) in constants, name
-    attributes = {(names.index(name),): ALIGNED for name in aligned}
+    places = [(name,) if isinstance(name, str) else name for name in aligned]
+    attributes = {(names.index(place[0]), *place[1:]): ALIGNED for place in places}
     source = ASTSource(kernel, signature=signature, constexprs=constants, attrs=attributes)
     options = {"num_warps": warps, "enable_fp_fusion": False}
     return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
@@ -74,13 +73,27 @@ def tile(element, formula, backward, slopes, rows=16, cols=64):
     types = {
         **scalars(tile_kernel), "out": pointer, "d_out": pointer, "data": pointer,
         "gamma": arithmetic if slopes in ("each", "shared") else pointer, "outer": ("i32",),
-        **{name: steps for name in roles},
+        **dict.fromkeys(roles, steps),
     }  # fmt: skip
     constants = {
         "FORMULA": FORMULAS[formula], "BACKWARD": backward, "SLOPES": slopes, "SIGNS": False, "OUTER": 1,
         "WIDE": False, "ROWS": rows, "COLS": cols, **{(name, 2): 1 for name in roles},
     }  # fmt: skip
-    return build(tile_kernel, types, constants, ("out", "data", "d_out", "gamma", "rows", "cols"))
+    return build(
+        tile_kernel,
+        types,
+        constants,
+        (
+            "out",
+            "data",
+            "d_out",
+            "gamma",
+            "rows",
+            "cols",
+            *((name, 1) for name in roles),
+            *((name, 0) for name in roles),
+        ),
+    )
 
 
 def gamma(element, groups, kept, lanes=64, chunked=True):
@@ -101,6 +114,7 @@ def gamma(element, groups, kept, lanes=64, chunked=True):
         "GROUPS": groups, "KEPT": kept, **{(name, 0): 1 for name in steps if name.endswith(inner)},
     }  # fmt: skip
     aligned = ("d_data", "d_out", "data", "gamma", "sums", "kept_size", "reduced_size")
+    aligned += tuple((name, 0) for name in steps if not name.endswith(inner))
     return build(gamma_kernel, types, constants, aligned)
 
 
@@ -117,7 +131,10 @@ def cases(which):
         for formula in FORMULAS:
             for backward in (False, True):
                 if which in ("all", "flat"):
-                    yield f"flat {element} {formula} {'pullback' if backward else 'value'}", flat(element, formula, backward)
+                    yield (
+                        f"flat {element} {formula} {'pullback' if backward else 'value'}",
+                        flat(element, formula, backward),
+                    )
         if which in ("all", "slopes"):
             for slopes in ("drawn", "each"):
                 for backward in (False, True):
@@ -163,4 +180,5 @@ def facts(kernel):
 
 
 if __name__ == "__main__":
+    assert not os.environ.get("TRITON_INTERPRET"), "kernels defined for the interpreter cannot be compiled"
     json.dump({name: facts(kernel) for name, kernel in cases(sys.argv[1] if len(sys.argv) > 1 else "all")}, sys.stdout)

@@ -1,4 +1,4 @@
-"""What is measured: for each piece of work, our kernel, torch's and torch.compile's, and how many bytes it has to move."""
+"""For each piece of work our kernel, torch's and torch.compile's, and the bytes it has to move."""
 
 from __future__ import annotations
 

@@ -124,7 +124,8 @@ def machine() -> dict[str, Any]:
         "device": properties.name, "memory": properties.total_memory, "processors": properties.multi_processor_count,
         "capability": f"{properties.major}.{properties.minor}", "cuda": torch.version.cuda,
         "torch": torch.__version__, "triton": triton.__version__, "rectifier": rectifier.__version__,
-        "python": platform.python_version(), "date": datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds"),
+        "python": platform.python_version(),
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds"),
     }  # fmt: skip
 
 

@@ -25,7 +25,9 @@ def load_sign(bits, position, mask, like: tl.constexpr):
 
 
 @triton.jit
-def transform(x, g, slope, fraction, exponent, floor, FORMULA: tl.constexpr, BACKWARD: tl.constexpr, EXACT: tl.constexpr):
+def transform(
+    x, g, slope, fraction, exponent, floor, FORMULA: tl.constexpr, BACKWARD: tl.constexpr, EXACT: tl.constexpr
+):
     """The value, or the gradient g taken back through it."""
     if BACKWARD:
         # Scalars come as float64; they are numbers of the arithmetic type already.
@@ -179,9 +181,7 @@ def tile_kernel(
 
 
 @triton.jit
-def pack_kernel(
-    bits, data, n: tl.int64, shape, steps, DIMS: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr
-):
+def pack_kernel(bits, data, n: tl.int64, shape, steps, DIMS: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr):
     """One bit an element in C order, from the lowest bit on: whether it is above zero."""
     byte = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     bit = tl.arange(0, 8)[None, :]

@@ -75,7 +75,7 @@ def exp_reduced(r):
 
 @triton.jit
 def scale_by_power(y, k):
-    """y * 2**k rounded once, for an integer k: two factors, so that subnormal results and huge slopes come out right."""
+    """y * 2**k rounded once, for an integer k. Two factors: subnormal results and huge slopes come out right."""
     magic = integer_magic(y)
     # Both exponents with their bias: the upper bits of the magic number fall out in the shift.
     if y.dtype == tl.float64:

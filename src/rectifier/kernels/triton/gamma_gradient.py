@@ -74,8 +74,9 @@ def plan_gamma(shape: Steps, gamma_shape: Steps, strides: tuple[Steps, ...]) -> 
         in_program = min(TILE // lanes, next_power(blocks))
         kept_tile = min(most_kept, TILE // (lanes * in_program))
     reach = kept_size * reduced_size
-    for s in (*kept_steps, *reduced_steps):
-        reach = max(reach, 2 * sum((n - 1) * abs(step) for n, step in zip(kept if len(s) == len(kept) else reduced, s)))
+    for lengths, parts in ((kept, kept_steps), (reduced, reduced_steps)):
+        spans = (sum((n - 1) * step for n, step in zip(lengths, part, strict=True)) for part in parts)
+        reach = max(reach, 2 * max(spans))
     return GammaPlan(
         kept, reduced, kept_steps, reduced_steps, kept_size, reduced_size,
         lanes, steps, in_program, kept_tile, -(-blocks // in_program), reach >= FAR // 2,
@@ -144,9 +145,7 @@ def gamma_kernel(
 
 
 @triton.jit
-def reduce_kernel(
-    out, sums, count: tl.int64, kept_size: tl.int64, ROWS: tl.constexpr, KEPT: tl.constexpr
-):
+def reduce_kernel(out, sums, count: tl.int64, kept_size: tl.int64, ROWS: tl.constexpr, KEPT: tl.constexpr):
     """Adds ROWS neighbouring sums of each element of gamma."""
     block = tl.program_id(1).to(tl.int64)
     k = tl.program_id(0).to(tl.int64) * KEPT + tl.arange(0, KEPT)

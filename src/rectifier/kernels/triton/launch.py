@@ -58,7 +58,7 @@ def range_of(lower: float, upper: float) -> SlopeRange:
 
 def block_of(itemsize: int) -> int:
     """Elements of one program of the flat kernel."""
-    return BLOCK_BYTES // min(4, max(2, itemsize))
+    return BLOCK_BYTES // itemsize
 
 
 def on_device(tensor: torch.Tensor) -> AbstractContextManager[Any]:

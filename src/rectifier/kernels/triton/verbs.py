@@ -169,7 +169,9 @@ def gamma_pullback(
     strides = (written.stride(), d_out.stride(), data.stride(), _repeating(gamma, shape))
     plan = plan_gamma(shape, gamma_shape, strides)
     with on_device(data):
-        target = d_gamma if d_gamma.is_contiguous() else torch.empty_like(d_gamma, memory_format=torch.contiguous_format)
+        target = (
+            d_gamma if d_gamma.is_contiguous() else torch.empty_like(d_gamma, memory_format=torch.contiguous_format)
+        )
         sums = target if plan.chunks == 1 else _sums(plan.chunks, plan.kept_size, data)
         start(
             gamma_kernel, (-(-plan.kept_size // plan.kept_tile) * plan.chunks,), written, sums, d_out, data, gamma,
