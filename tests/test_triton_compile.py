@@ -61,7 +61,7 @@ def test_double_arithmetic_only_for_float64(compiled):
 
 def test_memory_is_moved_16_bytes_at_a_time(compiled):
     for name, found in compiled.items():
-        if name.startswith("flat") and "signs" not in name:
+        if name.startswith("flat") and "signs" not in name and "drawn pullback" not in name:
             assert found["widest"][-1] in ("v4.b32", "v2.b64"), name
 
 

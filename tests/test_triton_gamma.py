@@ -34,7 +34,7 @@ def cases(draw):
 
 
 @given(cases(), st.integers(0, 99))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_layout(case, seed):
     shape, gamma_shape, dtype, layouts = case
     arithmetic = np.float64 if dtype == np.float64 else np.float32
@@ -54,7 +54,7 @@ def test_any_layout(case, seed):
 
 
 @pytest.mark.parametrize("dtype", FORMATS, ids=str)
-@pytest.mark.parametrize("count", [1, 17, 1000, 4099, 70_001])
+@pytest.mark.parametrize("count", [1, 17, 1000, 4099, 40_001])
 def test_sums_that_float64_holds_are_rounded_once(dtype, count):
     rng = np.random.default_rng(count)
     x, g = ((rng.integers(-127, 128, size=(count,)) / 32.0).astype(dtype) for _ in range(2))
@@ -101,7 +101,7 @@ def order_of_sums(x, g):
     return sums[0]
 
 
-@pytest.mark.parametrize("count", [1, 3, 64, 65, 1024, 1025, 5000, 33_000, 100_003])
+@pytest.mark.parametrize("count", [1, 3, 64, 65, 1024, 1025, 5000, 40_003])
 def test_the_order_is_the_documented_one(count):
     """In float64, where another order shows."""
     x, g = numbers(count, (count,), np.float64), numbers(count + 1, (count,), np.float64)
@@ -113,13 +113,13 @@ def test_the_order_is_the_documented_one(count):
 
 
 def test_a_third_stage(monkeypatch):
-    """Many chunks: the second stage runs until one sum is left."""
-    x, g = numbers(1, (70_000,), np.float64), numbers(2, (70_000,), np.float64)
+    """Many chunks of few elements: the second stage runs until one sum is left."""
+    x, g = numbers(1, (17_000,), np.float64), numbers(2, (17_000,), np.float64)
     monkeypatch.setattr(gamma_gradient, "TILE", 64)
     gamma_gradient.plan_gamma.cache_clear()
     from rectifier.kernels.triton import verbs
 
-    monkeypatch.setattr(verbs, "FOLD", 8)
+    monkeypatch.setattr(verbs, "FOLD", 4)
     assert_same_bits(pullback(g, x, np.ones(1))[1][0], order_of_sums(x, g))
     gamma_gradient.plan_gamma.cache_clear()
 

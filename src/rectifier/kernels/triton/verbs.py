@@ -3,6 +3,8 @@ together, and outputs that no input overlaps other than element on element."""
 
 from __future__ import annotations
 
+import functools
+
 import torch
 
 from .elementwise import flat_kernel, pack_kernel, tile_kernel
@@ -77,9 +79,8 @@ def apply(
         unused if gamma is None else _repeating(gamma, shape),
         unused if key is None else c_order(shape) if steps is None else tuple(steps),
     )
-    loops = loops_of(shape, strides)
     kind = "drawn" if key is not None else "one" if gamma is None else "shared" if gamma.numel() == 1 else "each"
-    flat = _lies_flat(loops, d_out is not None, kind)
+    flat = _lies_flat(shape, strides, d_out is not None, kind)
     pointers = (out, data, out if d_out is None else d_out, out if gamma is None else gamma)
     with on_device(out):
         if flat:
@@ -226,8 +227,10 @@ def _sums(rows: int, kept: int, like: torch.Tensor) -> torch.Tensor:
     return torch.empty((rows, kept), dtype=torch.float64, device=like.device)
 
 
-def _lies_flat(loops: list[Loop], backward: bool, kind: str) -> bool:
+@functools.lru_cache(maxsize=512)
+def _lies_flat(shape: Steps, strides: tuple[Steps, ...], backward: bool, kind: str) -> bool:
     """Whether the flat kernel can do it: every array in one piece, and the elements counted in that order."""
+    loops = loops_of(shape, strides)
     if len(loops) != 1:
         return not loops
     out, data, d_out, gamma, number = loops[0].steps
