@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from gpu_or_interpreter import to_device, to_numpy, torch
 from rectifier import _core
 from rectifier.kernels import triton as kernels
 from rectifier.kernels.triton import gamma_gradient
 from test_gamma_gradient import exact_sum, rounded_once
 from test_layouts import DTYPES, numbers
 from test_triton_layouts import LAYOUTS, SHAPES, laid_out
-from triton_device import to_device, to_numpy, torch
 from ulp import BFLOAT16, FORMATS, assert_same_bits
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("quiet_numpy")]

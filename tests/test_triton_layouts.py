@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from gpu_or_interpreter import on_the_device, to_device, to_numpy, torch
 from rectifier import _core
 from rectifier.kernels import triton as kernels
 from rectifier.kernels.triton import gamma_gradient, launch, nest, verbs
 from test_layouts import DTYPES, numbers
-from triton_device import on_the_device, to_device, to_numpy, torch
 from ulp import assert_same_bits
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("quiet_numpy", "core_with_fma")]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from golden import make_golden
+from gpu_or_interpreter import TYPES, to_device, to_numpy, torch
 from rectifier import _core, random
 from rectifier.kernels import triton as kernels
-from triton_device import TYPES, to_device, to_numpy, torch
 from ulp import assert_same_bits
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("quiet_numpy")]

@@ -7,10 +7,10 @@ import pytest
 
 import bounds
 from golden import make_golden
+from gpu_or_interpreter import TYPES, on_the_device, to_device, to_numpy, torch
 from rectifier import _core
 from rectifier.kernels import triton as kernels
 from rectifier.kernels.triton import launch
-from triton_device import TYPES, on_the_device, to_device, to_numpy, torch
 from ulp import assert_same_bits, assert_within_ulp
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("quiet_numpy")]

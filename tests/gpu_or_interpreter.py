@@ -1,6 +1,6 @@
 """Where the tests of the Triton kernels run: on a GPU where there is one, else in Triton's interpreter on the CPU.
 
-Import this before anything that imports triton: the interpreter is chosen when a kernel is defined.
+Import this before anything that imports triton: the interpreter is chosen when a kernel is defined. Its name sorts so.
 """
 
 from __future__ import annotations
