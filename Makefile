@@ -9,7 +9,8 @@ VENV ?= .venv
 PYTHON ?= python3
 PYTEST ?=
 WERROR ?=
-# What `make bench` and `make accuracy` compare with. Exact: another version would make other figures.
+# What `make bench` and `make accuracy` compare with, and what `make test` tests the back-ends with. Exact: another
+# version would make other figures.
 PEERS ?= torch==2.13.0
 
 python := $(VENV)/bin/python
@@ -45,7 +46,7 @@ demo: $(done)/package $(done)/demo  ## train a network with each activation on h
 test: examples $(done)/peers $(done)/triton  ## run the tests
 	$(python) -m pytest --ignore=tests/mxnet $(PYTEST)
 
-examples: $(done)/package $(done)/test  ## run the code in README.md and docs
+examples: $(done)/package $(done)/test $(done)/peers  ## run the code in README.md and docs
 	$(python) tools/check_examples.py README.md $(wildcard docs/*.md)
 
 test-mxnet: $(done)/package $(done)/test  ## compare with the real MXNet 1.6.0, in an environment of its own

@@ -11,6 +11,7 @@ from gpu_or_interpreter import TYPES, on_the_device, to_device, to_numpy, torch
 from rectifier import _core
 from rectifier.kernels import triton as kernels
 from rectifier.kernels.triton import launch
+from rectifier.parameters import ACTIVATIONS
 from ulp import assert_same_bits, assert_within_ulp
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("quiet_numpy")]
@@ -114,8 +115,8 @@ def test_gelu_against_mpmath(name):
     hi, lo = golden.derivative
     near = np.zeros(dx.shape, bool)
     if name == "float64":
-        near = np.abs(golden.x - bounds.GELU_ROOT) < bounds.GELU_ROOT_REACH
-    for part, absolute in ((near, bounds.GELU_ROOT_ABSOLUTE), (~near, 0.0)):
+        near = np.abs(golden.x - ACTIVATIONS["gelu"].root) < bounds.ROOT_REACH
+    for part, absolute in ((near, bounds.ROOT_ABSOLUTE), (~near, 0.0)):
         assert_within_ulp(dx[part], hi[part], lo[part], bounds.TRITON_ULP[name], absolute=absolute, dtype=DTYPES[name])
 
 
