@@ -17,7 +17,8 @@ from ulp import assert_same_bits, assert_within_ulp
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("quiet_numpy")]
 
 DTYPES = {name: make_golden.FORMATS[name][0] for name in make_golden.FORMATS}
-FORMULAS = {"leaky": 0, "elu": 1, "selu": 2, "gelu": 3}
+FORMULAS = {row.name: row.formula for row in ACTIVATIONS.values() if not row.has_gamma and not row.is_random}
+OTHERS = [name for name in FORMULAS if name.startswith("gelu")]  # whose bits need not be the core's
 SLOPES = [1.0, 0.25, 0.3, -0.5, 0.0, 3.0, 1e-30, -3e38]
 SPECIAL = [0.0, -0.0, math.inf, -math.inf, math.nan, -1.0, 1.0, -1e-300, 1e-300, -1e300, 1e300]
 
@@ -99,46 +100,52 @@ def test_special_values(name, formula):
     for slope in (0.25, -2.0, 0.0):
         for above in (None, g):
             ours, theirs = by_triton(formula, x, above, slope), by_core(formula, x, above, slope)
-            if formula != "gelu":
+            if formula not in OTHERS:
                 assert_same_bits(ours, theirs)
             special = ~np.isfinite(theirs.astype(float)) | (theirs == 0)
             assert_same_bits(ours[special], theirs[special])
             assert np.isfinite(ours[~special].astype(float)).all()
 
 
+@pytest.mark.parametrize("formula", OTHERS)
 @pytest.mark.parametrize("name", DTYPES)
-def test_gelu_against_mpmath(name):
-    golden = make_golden.load(name, "gelu")
-    y = by_triton("gelu", golden.x)
+def test_gelu_against_mpmath(name, formula):
+    golden = make_golden.load(name, formula)
+    y = by_triton(formula, golden.x)
     assert_within_ulp(y, *golden.value, bounds.TRITON_ULP[name], dtype=DTYPES[name], inputs=golden.x)
-    dx = by_triton("gelu", golden.x, np.ones_like(golden.x))
+    dx = by_triton(formula, golden.x, np.ones_like(golden.x))
     hi, lo = golden.derivative
     near = np.zeros(dx.shape, bool)
     if name == "float64":
-        near = np.abs(golden.x - ACTIVATIONS["gelu"].root) < bounds.ROOT_REACH
+        near = np.abs(golden.x - ACTIVATIONS[formula].root) < bounds.ROOT_REACH
     for part, absolute in ((near, bounds.ROOT_ABSOLUTE), (~near, 0.0)):
         assert_within_ulp(dx[part], hi[part], lo[part], bounds.TRITON_ULP[name], absolute=absolute, dtype=DTYPES[name])
 
 
+@pytest.mark.parametrize("formula", OTHERS)
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
 @pytest.mark.usefixtures("whole_arrays")
-def test_gelu_on_every_sixteen_bit_number_and_a_sample_of_float32(name):
+def test_gelu_on_every_sixteen_bit_number_and_a_sample_of_float32(name, formula):
     """Against the core in float64, which is within 1.1 ULP of float64."""
     x = samples(name)
     x = x[np.isfinite(x.astype(float))]
     wide = x.astype(np.float64)
     for ours, true in (
-        (by_triton("gelu", x), by_core("gelu", wide)),
-        (by_triton("gelu", x, np.ones_like(x)), by_core("gelu", wide, np.ones_like(wide))),
+        (by_triton(formula, x), by_core(formula, wide)),
+        (by_triton(formula, x, np.ones_like(x)), by_core(formula, wide, np.ones_like(wide))),
     ):
         assert_within_ulp(ours, true, 0.0, bounds.TRITON_ULP[name], dtype=DTYPES[name], inputs=x)
 
 
+@pytest.mark.parametrize("formula", OTHERS)
 @pytest.mark.usefixtures("whole_arrays")
-def test_gelu_of_float64_on_a_grid():
+def test_gelu_of_float64_on_a_grid(formula):
     x = np.concatenate([np.linspace(-38.7, -0.9, 2_001), np.linspace(-0.7, 9, 2_001), -(2.0 ** -np.arange(1.0, 60))])
     g = np.ones_like(x)
-    for ours, theirs in ((by_triton("gelu", x), by_core("gelu", x)), (by_triton("gelu", x, g), by_core("gelu", x, g))):
+    for ours, theirs in (
+        (by_triton(formula, x), by_core(formula, x)),
+        (by_triton(formula, x, g), by_core(formula, x, g)),
+    ):
         # The core's results are within 1.1 ULP themselves.
         assert_within_ulp(ours, theirs, 0.0, bounds.TRITON_ULP["float64"] + 1.1, dtype=x.dtype, inputs=x)
 
@@ -164,7 +171,7 @@ def test_empty_and_single():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"formula": 4}, "`formula` must be a number from 0 to 3, got 4"),
+        ({"formula": 5}, "`formula` must be a number from 0 to 4, got 5"),
         ({"data": torch.zeros(3)}, r"`data` must be float32 of shape \(2,\), got float32 of shape \(3,\)"),
         ({"data": torch.zeros(2, dtype=torch.float64)}, r"`data` must be float32 .*, got float64 of shape \(2,\)"),
         ({"d_out": torch.zeros(4)[::2].reshape(1, 2)}, r"`d_out` must be .*, got float32 of shape \(1, 2\)"),

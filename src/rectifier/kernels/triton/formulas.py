@@ -8,44 +8,17 @@ import triton
 import triton.language as tl
 
 from . import tables
-from .arithmetic import (
-    bits,
-    from_bits,
-    integer_magic,
-    negated,
-    number,
-    of_type,
-    polynomial_by_pairs,
-    power_of_two,
-    sign_bit,
-    to_exponent,
-)
+from .arithmetic import bits, from_bits, number, of_type, power_of_two, sign_bit
+from .exponential import exp_reduced, expm1_rest, reduced, scale_by_power
 from .gelu import gelu_derivative, gelu_value
+from .gelu_tanh import gelu_tanh_derivative, gelu_tanh_value
 
-# The numbers of `enum Formula` in src/core/kernels.hpp, and of the table of activations.
+# The numbers of the table of activations.
 LEAKY = tl.constexpr(0)
 ELU = tl.constexpr(1)
 SELU = tl.constexpr(2)
 GELU = tl.constexpr(3)
-
-
-@triton.jit
-def reduced(x):
-    """exp(x) = 2**k * exp(r), |r| <= ln 2 / 2: magic + k, k and r. k * ln2_high is exact."""
-    magic = integer_magic(x)
-    shifted = tl.fma(x, of_type(tables.LOG2E_FLOAT, tables.LOG2E_DOUBLE, x), magic)
-    k = shifted - magic
-    high = tl.fma(negated(k), of_type(tables.LN2_HIGH_FLOAT, tables.LN2_HIGH_DOUBLE, x), x)
-    return shifted, k, tl.fma(negated(k), of_type(tables.LN2_LOW_FLOAT, tables.LN2_LOW_DOUBLE, x), high)
-
-
-@triton.jit
-def expm1_rest(r):
-    """(expm1(r) - r) / r for a reduced r."""
-    if r.dtype == tl.float64:
-        return polynomial_by_pairs(r, tables.EXPM1_DOUBLE, 10) * r
-    else:
-        return polynomial_by_pairs(r, tables.EXPM1_FLOAT, 6) * r
+GELU_TANH = tl.constexpr(4)
 
 
 @triton.jit
@@ -63,28 +36,6 @@ def expm1_negative(x):
     # power * reduced_high is exact, and no larger than less_one unless that is 0: a Fast2Sum.
     low = tl.fma(power, reduced_high, less_one - high)
     return high, tl.fma(power, reduced_low, low)
-
-
-@triton.jit
-def exp_reduced(r):
-    """exp(r) for a reduced r, as a sum."""
-    rest = expm1_rest(r)
-    high = tl.fma(rest, r, r) + 1.0
-    return high, tl.fma(rest, r, (1.0 - high) + r)
-
-
-@triton.jit
-def scale_by_power(y, k):
-    """y * 2**k rounded once, for an integer k. Two factors: subnormal results and huge slopes come out right."""
-    magic = integer_magic(y)
-    # Both exponents with their bias: the upper bits of the magic number fall out in the shift.
-    if y.dtype == tl.float64:
-        total = bits(k + (magic + 2046.0))
-        half = (total.to(tl.uint64, bitcast=True) >> 1).to(tl.int64, bitcast=True)
-    else:
-        total = bits(k + (magic + 254.0))
-        half = (total.to(tl.uint32, bitcast=True) >> 1).to(tl.int32, bitcast=True)
-    return y * from_bits(to_exponent(half)) * from_bits(to_exponent(total - half))
 
 
 @triton.jit
@@ -141,6 +92,8 @@ def value(x, slope, FORMULA: tl.constexpr, EXACT: tl.constexpr):
         return selu_value(x)
     elif FORMULA == GELU:
         return gelu_value(x, EXACT)
+    elif FORMULA == GELU_TANH:
+        return gelu_tanh_value(x)
     else:
         return tl.where(x > 0, x, slope * x)
 
@@ -154,5 +107,7 @@ def pullback(g, x, slope, fraction, exponent, floor, FORMULA: tl.constexpr, EXAC
         return g * selu_derivative(x)
     elif FORMULA == GELU:
         return g * gelu_derivative(x, EXACT)
+    elif FORMULA == GELU_TANH:
+        return g * gelu_tanh_derivative(x)
     else:
         return tl.where(x > 0, g, slope * g)

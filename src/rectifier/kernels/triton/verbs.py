@@ -15,7 +15,7 @@ from .slopes import draw_kernel
 
 __all__ = ["apply", "draw_slopes", "gamma_pullback", "pack_signs"]
 
-FORMULAS = 4
+FORMULAS = 5
 NO_RANGE = range_of(0.0, 0.0)
 
 
