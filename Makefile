@@ -70,7 +70,7 @@ wheel: $(done)/build  ## build a wheel, into dist
 
 # --- what keeps the sources in order
 
-lint: $(done)/package $(done)/lint  ## check style, types, stub and links
+lint: $(done)/package $(done)/lint $(done)/peers  ## check style, types, stub and links
 	$(python) -m ruff check $(checked)
 	$(python) -m ruff format --check $(checked)
 	$(python) -m mypy --strict src
