@@ -84,7 +84,7 @@ test-r: r-package  ## check the R package, and run the R code in the pages (want
 
 # --- what keeps the sources in order
 
-lint: $(done)/package $(done)/lint  ## check style, types, stub and links
+lint: $(done)/package $(done)/lint $(done)/peers  ## check style, types, stub and links
 	$(python) -m ruff check $(checked)
 	$(python) -m ruff format --check $(checked)
 	$(python) -m mypy --strict src

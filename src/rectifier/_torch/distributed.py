@@ -20,7 +20,7 @@ from .kernels import Settings
 __all__ = ["value"]
 
 
-def value(data: DTensor, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
+def value(data: Any, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
     """The activation's value, sharded as the data are."""
     if gamma is not None and not isinstance(gamma, DTensor):
         gamma = DTensor.from_local(gamma, data.device_mesh, [Replicate()] * data.device_mesh.ndim, run_check=False)
@@ -49,8 +49,9 @@ def _agreed(key: Tensor, data: DTensor) -> Tensor:
 
 def _shardings(count: int, data: Any, gamma: Any, sums: bool = False) -> list[tuple[list[Any], list[Any]]]:
     """Whole, or cut along an axis: `count` tensors like the data, and a gamma that is cut where it has that axis."""
-    known = []
-    for cut in (Replicate(), *map(Shard, range(data.ndim))):
+    known: list[tuple[list[Any], list[Any]]] = []
+    cuts: list[Any] = [Replicate(), *map(Shard, range(data.ndim))]
+    for cut in cuts:
         shared = gamma is not None and isinstance(cut, Shard) and gamma.shape[cut.dim] == 1
         of_gamma = None if gamma is None else Replicate() if shared else cut
         outputs = [cut, Partial() if shared else cut] if sums else [cut]
@@ -58,16 +59,21 @@ def _shardings(count: int, data: Any, gamma: Any, sums: bool = False) -> list[tu
     return known
 
 
-@register_sharding(torch.ops.rectifier.leaky_relu.default)
 def _of_value(data: Any, gamma: Any, key: Any, *settings: Any) -> Any:
     return [(made, [*taken, None, *(None for _ in settings)]) for made, taken in _shardings(1, data, gamma)]
 
 
-@register_sharding(torch.ops.rectifier.pullback.default)
 def _of_pullback(d_out: Any, kept: Any, gamma: Any, key: Any, *settings: Any) -> Any:
     return [(made, [*taken, None, *(None for _ in settings)]) for made, taken in _shardings(2, d_out, gamma)]
 
 
-@register_sharding(torch.ops.rectifier.gamma_pullback.default)
 def _of_gamma_pullback(d_out: Any, data: Any, gamma: Any) -> Any:
     return _shardings(2, data, gamma, sums=True)
+
+
+for _operator, _rule in (
+    (torch.ops.rectifier.leaky_relu.default, _of_value),
+    (torch.ops.rectifier.pullback.default, _of_pullback),
+    (torch.ops.rectifier.gamma_pullback.default, _of_gamma_pullback),
+):
+    register_sharding(_operator)(_rule)

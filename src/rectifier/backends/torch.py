@@ -34,7 +34,9 @@ def quick(
     out: Any,
 ) -> Any:
     """The operator on plain tensors and arguments without a gradient, or NotImplemented."""
-    if not untouched() or not has_memory(data) or not (gamma is None or has_memory(gamma)) or records(data, gamma):
+    if gamma is not None and not isinstance(gamma, Tensor):
+        return NotImplemented
+    if records(data, gamma) or not untouched() or not (has_memory(data) and (gamma is None or has_memory(gamma))):
         return NotImplemented
     if out is None:
         if rng is None and training is True and act_type in _RANDOM:
