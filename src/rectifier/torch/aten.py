@@ -17,7 +17,7 @@ import torch
 from .. import _core
 from ..parameters import ACTIVATIONS
 
-__all__ = ["KERNELS"]
+__all__ = ["KERNELS", "dense"]
 
 Tensor = torch.Tensor
 _SELU = (1.6732632423543772848170429916717, 1.0507009873554804934193349852946)  # alpha and scale in aten's Activation.cpp
@@ -73,11 +73,11 @@ def _leaky_relu_backward(g: Tensor, x: Tensor, negative_slope: Any, self_is_resu
 
 
 def _compute(work: _Work | None, target: Tensor | None = None) -> Any:
-    if work is None or not _dense(work.x) or not (work.g is None or _alike(work.g, work.x)):
+    if work is None or not dense(work.x) or not (work.g is None or _alike(work.g, work.x)):
         return NotImplemented
     if target is None:
         target = torch.empty_like(work.x)
-    elif target is not work.x and not (_alike(target, work.x) and _dense(target) and _apart(target, work.x, work.g)):
+    elif target is not work.x and not (_alike(target, work.x) and dense(target) and _apart(target, work.x, work.g)):
         return NotImplemented
     g = None if work.g is None else _array(work.g)
     _core.apply(ACTIVATIONS[work.act_type].formula, _array(target), _array(work.x), g, None, work.slope)
@@ -101,7 +101,7 @@ def _to_out(plan: Callable[..., _Work | None], *arguments: Any, **named: Any) ->
 
 
 def _prelu(x: Tensor, weight: Tensor) -> Any:
-    if not _dense(x) or not _covers(weight, x):
+    if not dense(x) or not _covers(weight, x):
         return NotImplemented
     y = torch.empty_like(x)
     _core.apply(ACTIVATIONS["prelu"].formula, _array(y), _array(x), None, _array(weight))
@@ -115,7 +115,7 @@ def _prelu_backward(g: Tensor, x: Tensor, weight: Tensor) -> Any:
     it does with whatever it gets. So the sum may be returned instead, but to the engine alone: everyone else, vmap
     and compiled graphs among them, counts on the full size.
     """
-    if not _dense(x) or not _alike(g, x) or not _covers(weight, x) or not _asked_by_engine(x):
+    if not dense(x) or not _alike(g, x) or not _covers(weight, x) or not _asked_by_engine(x):
         return NotImplemented
     d_x, d_weight = torch.empty_like(x), torch.empty(weight.shape, dtype=weight.dtype)
     _core.gamma_pullback(_array(d_x), _array(d_weight), _array(g), _array(x), _array(weight))
@@ -143,11 +143,11 @@ def _rrelu(x: Tensor, noise: Tensor, lower: Any = 0.125, upper: Any = 1 / 3, tra
            generator: Any = None, *, target: Tensor | None = None) -> Any:  # fmt: skip
     """torch's contract: the noise is filled with the slopes, 1 where x is above 0; the result is x times the noise."""
     usual = training and -_LARGEST < lower <= upper < _LARGEST
-    if not usual or not (_dense(x) and _dense(noise) and _alike(noise, x) and _apart(noise, x)):
+    if not usual or not (dense(x) and dense(noise) and _alike(noise, x) and _apart(noise, x)):
         return NotImplemented
     if target is None:
         target = torch.empty_like(x)
-    elif target is not x and not (_alike(target, x) and _dense(target) and _apart(target, x, noise)):
+    elif target is not x and not (_alike(target, x) and dense(target) and _apart(target, x, noise)):
         return NotImplemented
     key = torch.empty((), dtype=torch.int64).random_(-(2**63), None, generator=generator).item() % 2**64
     inputs, slopes = _array(x), _array(noise)
@@ -176,7 +176,7 @@ def _array(tensor: Tensor) -> Any:
     return tensor.numpy(force=True)
 
 
-def _dense(tensor: Tensor) -> bool:
+def dense(tensor: Tensor) -> bool:
     """Whether the elements stand side by side, in C order or with the channels last."""
     if tensor.is_contiguous():
         return True
