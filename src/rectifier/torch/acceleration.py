@@ -108,9 +108,9 @@ class accelerate(contextlib.ContextDecorator):  # a verb, as torch.no_grad is
 
     def __call__(self, function: _Function) -> _Function:
         """The function, each call of which is accelerated."""
+        self.disable()
         if any(kind(function) for kind in (isgeneratorfunction, iscoroutinefunction, isasyncgenfunction)):
             raise TypeError(f"`function` must be a plain function, got a generator or coroutine, {function!r}")
-        self.disable()
         return super().__call__(function)
 
 

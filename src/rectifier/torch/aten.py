@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-import ml_dtypes
-import numpy as np
 import torch
 
 from .. import _core
+from .._torch import kernels as _kernels  # noqa: F401  (makes the core read tensors)
 from ..parameters import ACTIVATIONS
 
 __all__ = ["KERNELS", "dense"]
@@ -22,12 +21,6 @@ __all__ = ["KERNELS", "dense"]
 Tensor = torch.Tensor
 _SELU = (1.6732632423543772848170429916717, 1.0507009873554804934193349852946)  # alpha and scale in aten's Activation.cpp
 _LARGEST = 3.0e38  # parameters that float32 may not hold are left to torch
-_ONE = {
-    torch.float32: np.ones((), np.float32),
-    torch.float64: np.ones((), np.float64),
-    torch.float16: np.ones((), np.float16),
-    torch.bfloat16: np.ones((), ml_dtypes.bfloat16),
-}
 
 
 class _Work(NamedTuple):
@@ -76,11 +69,10 @@ def _compute(work: _Work | None, target: Tensor | None = None) -> Any:
     if work is None or not dense(work.x) or not (work.g is None or _alike(work.g, work.x)):
         return NotImplemented
     if target is None:
-        target = torch.empty_like(work.x)
+        target = _core.new_like(work.x)
     elif target is not work.x and not (_alike(target, work.x) and dense(target) and _apart(target, work.x, work.g)):
         return NotImplemented
-    g = None if work.g is None else _array(work.g)
-    _core.apply(ACTIVATIONS[work.act_type].formula, _array(target), _array(work.x), g, None, work.slope)
+    _core.apply(ACTIVATIONS[work.act_type].formula, target, work.x, work.g, None, work.slope)
     return target
 
 
@@ -92,9 +84,9 @@ def _in_place(plan: Callable[..., _Work | None], x: Tensor, *arguments: Any, **n
     return _compute(plan(x, *arguments, **named), x)
 
 
-def _to_out(plan: Callable[..., _Work | None], *arguments: Any, **named: Any) -> Any:
-    target = named.pop("out", None)
-    return _compute(plan(*arguments, **named), named.pop("grad_input") if target is None else target)
+def _to_out(plan: Callable[..., _Work | None], name: str, *arguments: Any, **named: Any) -> Any:
+    target = named.pop(name)
+    return _compute(plan(*arguments, **named), target)
 
 
 # --- prelu
@@ -103,8 +95,8 @@ def _to_out(plan: Callable[..., _Work | None], *arguments: Any, **named: Any) ->
 def _prelu(x: Tensor, weight: Tensor) -> Any:
     if not dense(x) or not _covers(weight, x):
         return NotImplemented
-    y = torch.empty_like(x)
-    _core.apply(ACTIVATIONS["prelu"].formula, _array(y), _array(x), None, _array(weight))
+    y = _core.new_like(x)
+    _core.apply(ACTIVATIONS["prelu"].formula, y, x, None, weight)
     return y
 
 
@@ -117,8 +109,8 @@ def _prelu_backward(g: Tensor, x: Tensor, weight: Tensor) -> Any:
     """
     if not dense(x) or not _alike(g, x) or not _covers(weight, x) or not _asked_by_engine(x):
         return NotImplemented
-    d_x, d_weight = torch.empty_like(x), torch.empty(weight.shape, dtype=weight.dtype)
-    _core.gamma_pullback(_array(d_x), _array(d_weight), _array(g), _array(x), _array(weight))
+    d_x, d_weight = _core.new_like(x), torch.empty(weight.shape, dtype=weight.dtype)
+    _core.gamma_pullback(d_x, d_weight, g, x, weight)
     return d_x, d_weight
 
 
@@ -146,15 +138,14 @@ def _rrelu(x: Tensor, noise: Tensor, lower: Any = 0.125, upper: Any = 1 / 3, tra
     if not usual or not (dense(x) and dense(noise) and _alike(noise, x) and _apart(noise, x)):
         return NotImplemented
     if target is None:
-        target = torch.empty_like(x)
+        target = _core.new_like(x)
     elif target is not x and not (_alike(target, x) and dense(target) and _apart(target, x, noise)):
         return NotImplemented
     key = torch.empty((), dtype=torch.int64).random_(-(2**63), None, generator=generator).item() % 2**64
-    inputs, slopes = _array(x), _array(noise)
-    ones = np.broadcast_to(_ONE[x.dtype], inputs.shape)
+    ones = torch.ones((), dtype=x.dtype).expand(x.shape)
     formula = ACTIVATIONS["rrelu"].formula
-    _core.apply(formula, slopes, inputs, ones, None, 0.0, key, float(lower), float(upper))
-    _core.apply(formula, _array(target), inputs, None, slopes)
+    _core.apply(formula, noise, x, ones, None, 0.0, key, float(lower), float(upper))
+    _core.apply(formula, target, x, None, noise)
     return target
 
 
@@ -167,13 +158,6 @@ def _rrelu_to_out(*arguments: Any, out: Tensor, **named: Any) -> Any:
 
 
 # --- memory
-
-
-def _array(tensor: Tensor) -> Any:
-    """The tensor's memory as an array of NumPy."""
-    if tensor.dtype is torch.bfloat16:
-        return tensor.detach().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return tensor.numpy(force=True)
 
 
 def dense(tensor: Tensor) -> bool:
@@ -189,20 +173,21 @@ def _alike(a: Tensor, b: Tensor) -> bool:
 
 
 def _apart(target: Tensor, *sources: Tensor | None) -> bool:
-    return not any(source is not None and _core.in_the_way(_array(target), _array(source)) for source in sources)
+    return not any(source is not None and _core.in_the_way(target, source) for source in sources)
 
 
 def _overloads(name: str, plan: Callable[..., _Work | None], backward: Callable[..., _Work | None]) -> dict[str, Any]:
     return {
         name: (name, partial(_new, plan)),
         f"{name}_": (name, partial(_in_place, plan)),
-        f"{name}.out": (name, partial(_to_out, plan)),
+        f"{name}.out": (name, partial(_to_out, plan, "out")),
         f"{name}_backward": (f"{name}_backward", partial(_new, backward)),
-        f"{name}_backward.grad_input": (f"{name}_backward", partial(_to_out, backward)),
+        f"{name}_backward.grad_input": (f"{name}_backward", partial(_to_out, backward, "grad_input")),
     }
 
 
 # aten's operator -> the row of the table of thresholds, and the kernel.
+_core.register_tensors(torch.Tensor, torch.empty_like)
 KERNELS: Mapping[str, tuple[str, Callable[..., Any]]] = {
     **_overloads("elu", _elu, _elu_backward),
     **_overloads("gelu", _gelu, _gelu_backward),
