@@ -39,7 +39,7 @@ def _every_size(request, monkeypatch):
     """Every size is ours, so that small tensors test the kernels."""
     if "measured" not in request.keywords.get("usefixtures", pytest.mark.usefixtures()).args:
         rows = {row for row, _ in KERNELS.values()}
-        monkeypatch.setattr(thresholds, "LEAST", {row: dict.fromkeys(DTYPES, 1) for row in rows})
+        monkeypatch.setattr(thresholds, "SWITCHES", {row: dict.fromkeys(DTYPES, (1,)) for row in rows})
 
 
 @pytest.fixture
@@ -142,13 +142,13 @@ def test_out_is_written_and_returned(name, calls):
 def test_out_that_does_not_fit_is_torchs_affair(name, calls):
     x = data()
     with accelerate():
-        strided = torch.empty(2, 3, 4, 10)[..., ::2]
+        strided = torch.zeros(2, 3, 4, 10)[..., ::2]
         OUT[name](x, strided)
         with pytest.raises(RuntimeError, match="single memory location"):
             memory = torch.zeros(121)
             OUT[name](memory[1:].view(2, 3, 4, 5), memory[:-1].view(2, 3, 4, 5))
     assert calls == []
-    expected = torch.empty(2, 3, 4, 10)[..., ::2]  # torch's bits depend on the layout
+    expected = torch.zeros(2, 3, 4, 10)[..., ::2]  # torch's bits depend on the layout
     OUT[name](x, expected)
     assert torch.equal(strided, expected)
 
@@ -506,26 +506,31 @@ def test_results_can_be_shared_and_saved(tmp_path):
 
 
 @pytest.mark.usefixtures("measured")
-def test_the_table_names_rows_and_types_that_exist():
-    assert set(thresholds.LEAST) <= {row for row, _ in KERNELS.values()}
-    for row in thresholds.LEAST.values():
-        assert set(row) <= set(DTYPES)
-        assert all(isinstance(least, int) and least > 0 for least in row.values())
-    assert torch.float16 not in thresholds.LEAST["rrelu"], "torch refuses it, at every size"
+def test_the_table_has_every_row_and_rising_sizes():
+    assert set(thresholds.SWITCHES) == {row for row, _ in KERNELS.values()}
+    for row in thresholds.SWITCHES.values():
+        assert set(row) == set(DTYPES)
+        for points in row.values():
+            assert list(points) == sorted(set(points))
+            assert all(point > 0 for point in points)
+    assert thresholds.SWITCHES["rrelu"][torch.float16] == (), "torch refuses it, at every size"
 
 
 @pytest.mark.usefixtures("measured")
-def test_smaller_tensors_are_torchs(calls):
-    least = thresholds.LEAST["elu"][torch.float32]
+def test_the_table_is_obeyed_on_both_sides_of_each_point(calls):
+    points = thresholds.SWITCHES["gelu"][torch.float64]
+    assert len(points) == 3
     with accelerate():
-        F.elu(torch.ones(least - 1))
-        assert calls == []
-        F.elu(torch.ones(least))
-    assert len(calls) == 1
+        for point, (below, above) in zip(points, ((0, 1), (1, 0), (0, 1)), strict=True):
+            for size, expected in ((point - 1, below), (point, above)):
+                calls.clear()
+                F.gelu(torch.ones(size, dtype=torch.float64))
+                assert len(calls) == expected
 
 
 def test_an_operator_without_a_row_is_not_touched(monkeypatch):
-    monkeypatch.setattr(thresholds, "LEAST", {"elu": {torch.float32: 1}})
+    monkeypatch.setattr(thresholds, "SWITCHES", {"elu": {torch.float32: (1,)}})
     before = torch._C._dispatch_dump_table("aten::gelu")
     with accelerate():
         assert torch._C._dispatch_dump_table("aten::gelu") == before
+        F.elu(torch.ones(3, dtype=torch.float64))

@@ -20,7 +20,7 @@ from rectifier.torch import accelerate, thresholds
 SIZES = tuple(4**k for k in range(4, 13))
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16, "f64": torch.float64}
 GAIN = 1.05  # less is within the noise
-ROUNDS = 3
+ROUNDS = 2
 
 
 def cases(size: int, dtype: torch.dtype) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -72,19 +72,21 @@ def ratio(call: Callable[[], Any]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dtype", choices=DTYPES, action="append", help="default: all")
+    parser.add_argument("--least", type=int, default=SIZES[0], help="smallest size")
     parser.add_argument("--row", action="append", help="default: all")
     options = parser.parse_args()
-    everything = {row: dict.fromkeys(DTYPES.values(), 1) for row in (name for name, _ in cases(1024, torch.float32))}
-    thresholds.LEAST = everything
+    rows = [row for row, _ in cases(1024, torch.float32)]
+    thresholds.SWITCHES = {row: dict.fromkeys(DTYPES.values(), (1,)) for row in rows}
     for label in options.dtype or DTYPES:
         found: dict[str, list[float]] = {}
-        for size in SIZES:
+        sizes = [size for size in SIZES if size >= options.least]
+        for size in sizes:
             for row, call in cases(size, DTYPES[label]):
                 if not options.row or row in options.row:
                     found.setdefault(row, []).append(ratio(call))
         for row, ratios in found.items():
-            slower = [size for size, gain in zip(SIZES, ratios, strict=True) if gain < GAIN]
-            least = next((size for size in SIZES if not slower or size > slower[-1]), "never")
+            slower = [size for size, gain in zip(sizes, ratios, strict=True) if gain < GAIN]
+            least = next((size for size in sizes if not slower or size > slower[-1]), "never")
             print(f"{label:5}{row:21}", *(f"{gain:6.2f}" for gain in ratios), f"  from {least}", flush=True)
 
 

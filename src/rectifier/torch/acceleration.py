@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import warnings
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
@@ -22,7 +23,6 @@ from .aten import KERNELS
 __all__ = ["accelerate", "is_accelerated"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_NEVER = 2**63
 _lock = threading.RLock()
 _switched_on = 0
 _library: torch.library.Library | None = None
@@ -138,8 +138,8 @@ def _registered() -> torch.library.Library:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "(?s).*Overriding a previously registered kernel", UserWarning)
             for operator, (row, compute) in KERNELS.items():
-                if thresholds.LEAST.get(row):
-                    _replace(library, operator, thresholds.LEAST[row], compute)
+                if thresholds.SWITCHES.get(row):
+                    _replace(library, operator, thresholds.SWITCHES[row], compute)
     except BaseException:
         library._destroy()
         raise
@@ -147,12 +147,15 @@ def _registered() -> torch.library.Library:
 
 
 def _replace(
-    library: torch.library.Library, operator: str, least: Mapping[torch.dtype, int], compute: Callable[..., Any]
+    library: torch.library.Library,
+    operator: str,
+    switches: Mapping[torch.dtype, tuple[int, ...]],
+    compute: Callable[..., Any],
 ) -> None:
     original = torch.library.get_kernel(f"aten::{operator}", "CPU")
 
     def kernel(keys: Any, x: torch.Tensor, *arguments: Any, **named: Any) -> Any:
-        if x.numel() >= least.get(x.dtype, _NEVER):
+        if bisect_right(switches.get(x.dtype, ()), x.numel()) & 1:
             result = compute(x, *arguments, **named)
             if result is not NotImplemented:
                 return result
