@@ -78,7 +78,8 @@ struct QuickCall {
 
   bool read_arrays(nb::handle data_, nb::handle gamma_, nb::handle out_) {
     Array data, given;
-    if (!plain(data_, data) || has_gamma == gamma_.is_none()) return false;
+    if (!plain(data_, data) || has_gamma == gamma_.is_none() || (has_gamma && is_tensor(gamma_) != is_tensor(data_)))
+      return false;
     work.type = type_of(data, "data");
     shape_of(data, nest);
     Array gamma;
@@ -87,7 +88,7 @@ struct QuickCall {
       result = new_like(data_, data);
       given = read_array(result, "out");
     } else {
-      if (!plain(out_, given) || Py_TYPE(out_.ptr()) != Py_TYPE(data_.ptr()) || !have_same_shape(given, data) ||
+      if (!plain(out_, given) || is_tensor(out_) != is_tensor(data_) || !have_same_shape(given, data) ||
           given.kind != data.kind || !given.writeable || in_the_way(given, data) ||
           (has_gamma && in_the_way(given, gamma)))
         return false;
@@ -101,13 +102,14 @@ struct QuickCall {
   }
 
  private:
-  /// An array of NumPy's own type with axes, or a tensor of the library's own type: floats in either.
+  /// An array of NumPy's own type with axes, or a tensor, of floats. Whoever hands a tensor over knows that it is
+  /// plain.
   static bool plain(nb::handle object, Array& read) {
     if (PyArray_CheckExact(object.ptr())) {
       read = array_of_numpy(reinterpret_cast<PyArrayObject*>(object.ptr()));
       return read.is_float() && read.dims > 0;
     }
-    if (Py_TYPE(object.ptr()) != tensor_library.type) return false;
+    if (!is_tensor(object)) return false;
     read = array_of_tensor(object, "data");
     return read.is_float();
   }
