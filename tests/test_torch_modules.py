@@ -169,7 +169,7 @@ def test_autograd_notices_that_the_input_has_gone():
 def test_a_leaf_that_requires_a_gradient_is_left_as_it_is():
     x = data().requires_grad_()
     kept = x.detach().clone()
-    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+    with pytest.raises(ValueError, match="`out` must not be a leaf of autograd's graph where a gradient is recorded"):
         rt.ELU(inplace=True)(x)
     assert torch.equal(x.detach(), kept)
     with torch.no_grad():

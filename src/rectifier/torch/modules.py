@@ -12,15 +12,12 @@ from torch import Tensor, nn
 
 from ..operator import leaky_relu
 from ..parameters import ACTIVATIONS
-from .in_place import overwrite
 
 __all__ = ["ELU", "GELU", "MODULES", "SELU", "LeakyReLU", "PReLU", "RReLU"]
 
 
 def _activate(x: Tensor, inplace: bool, act_type: str, **parameters: Any) -> Tensor:
-    if inplace:
-        return overwrite(x, act_type, **parameters)
-    result: Tensor = leaky_relu(x, act_type=act_type, **parameters)
+    result: Tensor = leaky_relu(x, act_type=act_type, **parameters, out=x if inplace else None)
     return result
 
 
