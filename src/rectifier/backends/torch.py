@@ -26,7 +26,7 @@ def quick(data: Any, gamma: Any, *parameters: Any) -> Any:
     out = parameters[-1]
     if out is None:
         return _core.call(data, gamma, *parameters)
-    if not is_plain(out) or records(out, None):
+    if not is_plain(out) or records(out, None) or not out.is_contiguous():  # an expanded one has yet to be refused
         return NotImplemented
     result = _core.call(data, gamma, *parameters)
     if result is not NotImplemented:
