@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import _core
-from .._torch import compute, functions, operators, outputs  # noqa: F401  (registers the operators)
+from .._torch import compute, functions, onnx_nodes, operators, outputs  # noqa: F401  (registers the operators)
 from .._torch.arguments import check_rng_for_tensors as check_rng
 from .._torch.arguments import checked_data, checked_gamma, checked_out, checked_upstream, draw_key
 from .._torch.kernels import Settings
@@ -37,6 +37,8 @@ def quick(data: Any, gamma: Any, *parameters: Any) -> Any:
 def forward(call: Call, data: Tensor, gamma: Any, axis: Any, key: Tensor | None, out: Any) -> Tensor:
     """The value of the operator."""
     x, aligned, settings = _checked(call, data, gamma, axis)
+    if torch.onnx.is_in_onnx_export():
+        return onnx_nodes.node(x, aligned, key, settings)
     if out is None:
         return functions.value(x, aligned, key, settings)
     return outputs.write_value(checked_out(out, x), x, aligned, key, settings)
