@@ -26,8 +26,8 @@ def test_the_example_of_pytorch(tmp_path: Path) -> None:
     assert list(rows) == [(a, n) for a in ("prelu", "rrelu") for n in ("torch.nn", "rectifier")]
     # Ten digits: a network that learns nothing has 10 %.
     assert all(accuracy > 40 for accuracy, *_ in rows.values())
-    # torch keeps an input and the slopes for each of rrelu's four layers, of 2 * 16 * 32**2 + 2 * 32 * 16**2 elements an
+    # torch keeps an input and the slopes for each of rrelu's four layers, of 2 * 16 * 16**2 + 2 * 32 * 8**2 elements an
     # image, float32, in a batch of 64; rectifier's are kept by the layer after them in any case.
     saved = rows["rrelu", "torch.nn"][2] - rows["rrelu", "rectifier"][2]
-    assert saved == pytest.approx(2 * 64 * 4 * (2 * 16 * 32**2 + 2 * 32 * 16**2) / 1e6, rel=0.01)
+    assert saved == pytest.approx(2 * 64 * 4 * (2 * 16 * 16**2 + 2 * 32 * 8**2) / 1e6, rel=0.01)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
