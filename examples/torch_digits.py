@@ -127,7 +127,9 @@ def draw(results, path):
         slopes.plot(learnt.numpy(), marker, markersize=4, color=COLOURS[name], label=name)
     slopes.axhline(0.25, color="grey", linestyle=":", label="before training")
     losses.set(xlabel="epoch", ylabel="cross-entropy", title="Loss in training")
-    slopes.set(xlabel="channel, sorted within each of the four layers", ylabel="slope", title="Slopes that PReLU learnt")
+    slopes.set(
+        xlabel="channel, sorted within each of the four layers", ylabel="slope", title="Slopes that PReLU learnt"
+    )
     losses.legend()
     slopes.legend()
     figure.savefig(path, dpi=120)

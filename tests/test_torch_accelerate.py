@@ -6,11 +6,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from torch_library import torch
 
 from rectifier import _core
 from rectifier.torch import accelerate, is_accelerated, thresholds
 from rectifier.torch.aten import KERNELS
+from torch_library import torch
 
 F = torch.nn.functional
 aten = torch.ops.aten
@@ -144,8 +144,8 @@ def test_out_that_does_not_fit_is_torchs_affair(name, calls):
     with accelerate():
         strided = torch.zeros(2, 3, 4, 10)[..., ::2]
         OUT[name](x, strided)
+        memory = torch.zeros(121)
         with pytest.raises(RuntimeError, match="single memory location"):
-            memory = torch.zeros(121)
             OUT[name](memory[1:].view(2, 3, 4, 5), memory[:-1].view(2, 3, 4, 5))
     assert calls == []
     expected = torch.zeros(2, 3, 4, 10)[..., ::2]  # torch's bits depend on the layout

@@ -6,9 +6,9 @@ import copy
 import pickle
 
 import pytest
-from torch_library import torch
 
 import rectifier.torch as rt
+from torch_library import torch
 
 nn = torch.nn
 parametrize = torch.nn.utils.parametrize
@@ -165,7 +165,7 @@ def test_parameters_of_other_dtypes_are_left():
 
 
 def test_a_scripted_module_is_left():
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="torch.jit.script"):
         m = nn.Sequential(torch.jit.script(nn.ELU()), nn.ELU())
     report = rt.convert(m)
     assert [(c.names, c.reason) for c in report.left] == [(("0",), "compiled by TorchScript")]

@@ -1,4 +1,4 @@
-"""The modules of `rectifier.torch`: torch.nn's names, arguments, state and results; in place with slopes of any sign."""
+"""The modules of `rectifier.torch`: torch.nn's names, arguments, state and results; in place with any slope."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pickle
 import mpmath
 import numpy as np
 import pytest
-from torch_library import torch
-from ulp import assert_within_ulp
 
 import rectifier.torch as rt
+from torch_library import torch
+from ulp import assert_within_ulp
 
 nn = torch.nn
 
@@ -286,7 +286,11 @@ def test_rrelu_gradient_has_the_slopes_of_the_value():
 
 def _layers(inplace):
     return nn.Sequential(
-        rt.PReLU(3), rt.ELU(0.7, inplace=inplace), rt.SELU(inplace=inplace), rt.GELU(), rt.LeakyReLU(-0.2, inplace=inplace)
+        rt.PReLU(3),
+        rt.ELU(0.7, inplace=inplace),
+        rt.SELU(inplace=inplace),
+        rt.GELU(),
+        rt.LeakyReLU(-0.2, inplace=inplace),
     )
 
 
@@ -321,8 +325,13 @@ def test_gelu_by_tanh_is_there_or_says_that_it_is_not():
             rt.GELU("tanh")
         return
     x = data(dtype=torch.float64)
-    expected = [float(v / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (v + 0.044715 * v**3)))) for v in map(mpmath.mpf, x.flatten().tolist())]
-    torch.testing.assert_close(rt.GELU("tanh")(x).flatten(), torch.tensor(expected, dtype=torch.float64), rtol=1e-13, atol=0)
+    wanted = torch.tensor([tanh_gelu(v) for v in x.flatten().tolist()], dtype=torch.float64)
+    torch.testing.assert_close(rt.GELU("tanh")(x).flatten(), wanted, rtol=1e-13, atol=0)
+
+
+def tanh_gelu(x):
+    v = mpmath.mpf(x)
+    return float(v / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (v + mpmath.mpf("0.044715") * v**3))))
 
 
 def rectifier_activations():

@@ -1,7 +1,7 @@
 """Memory of one training step of the network for faces, with torch's activations and with rectifier's.
 
-Run `python -m benchmarks.pytorch.memory`; it prints a table and draws docs/pytorch-memory.png. Each cell is a process of
-its own, so that no allocator remembers another. Two numbers: the bytes that autograd keeps for the gradient (each
+Run `python -m benchmarks.pytorch.memory`; it prints a table and draws docs/pytorch-memory.png. Each cell is a process
+of its own, so that no allocator remembers another. Two numbers: the bytes that autograd keeps for the gradient (each
 memory once, the weights left out), and the process's peak above what the model itself takes.
 """
 

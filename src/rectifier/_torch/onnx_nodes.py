@@ -14,7 +14,7 @@ __all__ = ["node"]
 
 
 def _prelu(data: Tensor, gamma: Tensor) -> Tensor:
-    if torch.jit.is_tracing():  # the older exporter, which has no symbolic nodes
+    if torch._C._get_tracing_state() is not None:  # the older exporter, which has no symbolic nodes
         return torch.where(data > 0, data, gamma * data)
     # torch 2.13's own node of prelu takes any slope for one of axis 1.
     slope = gamma.to(data.dtype)

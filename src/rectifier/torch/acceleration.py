@@ -126,14 +126,14 @@ def _switch(step: int) -> None:
             _library = _registered()
         _switched_on += step
         if _switched_on == 0 and _library is not None:
-            _library._destroy()
+            _library._destroy()  # type: ignore[no-untyped-call]
             _library = None
 
 
 def _registered() -> torch.library.Library:
     if not hasattr(torch.library, "get_kernel"):
         raise RuntimeError(f"`accelerate` needs torch 2.9 or later, got {torch.__version__}")
-    library = torch.library.Library("aten", "IMPL")
+    library = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "(?s).*Overriding a previously registered kernel", UserWarning)
@@ -141,7 +141,7 @@ def _registered() -> torch.library.Library:
                 if thresholds.SWITCHES.get(row):
                     _replace(library, operator, thresholds.SWITCHES[row], compute)
     except BaseException:
-        library._destroy()
+        library._destroy()  # type: ignore[no-untyped-call]
         raise
     return library
 
@@ -161,5 +161,5 @@ def _replace(
                 return result
         return original.call_boxed(keys, x, *arguments, **named)
 
-    library.impl(operator, kernel, "CPU", with_keyset=True, allow_override=True)
+    library.impl(operator, kernel, "CPU", with_keyset=True, allow_override=True)  # type: ignore[no-untyped-call]
     _retired.append(torch.library.get_kernel(f"aten::{operator}", "CPU"))

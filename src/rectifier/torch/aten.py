@@ -19,7 +19,10 @@ from ..parameters import ACTIVATIONS
 __all__ = ["KERNELS", "dense"]
 
 Tensor = torch.Tensor
-_SELU = (1.6732632423543772848170429916717, 1.0507009873554804934193349852946)  # alpha and scale in aten's Activation.cpp
+_SELU = (
+    1.6732632423543772848170429916717,
+    1.0507009873554804934193349852946,
+)  # alpha and scale in aten's Activation.cpp
 _LARGEST = 3.0e38  # parameters that float32 may not hold are left to torch
 
 

@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
 @dataclass
 class Conversion:
-    """What `convert` or `revert` did: modules `swapped`, `left` with a reason each, and `unchanged` from an earlier call.
+    """What `convert` or `revert` did: modules `swapped`, `left` with a reason each, `unchanged` since an earlier call.
 
     ``str()`` of it is a report for people. `model` is the model that was given.
     """
@@ -128,7 +128,9 @@ def revert(model: nn.Module) -> Conversion:
     return _change(model, _BACK, _why_ours)
 
 
-def _change(model: nn.Module, classes: Mapping[_Class, _Class], why_not: Callable[[nn.Module, _Class], str]) -> Conversion:
+def _change(
+    model: nn.Module, classes: Mapping[_Class, _Class], why_not: Callable[[nn.Module, _Class], str]
+) -> Conversion:
     if not isinstance(model, nn.Module):
         raise TypeError(f"`model` must be a torch.nn.Module, got {type(model).__name__}")
     report = Conversion(model)
@@ -198,7 +200,7 @@ def _why_ours(module: nn.Module, kind: _Class) -> str:
     if isinstance(module, MODULES[nn.PReLU]):
         if module.axis not in (None, 1):
             return "torch's weight belongs to axis 1"
-        if module.weight.dim() > 1:
+        if module.weight.ndim > 1:
             return "torch's weight has one dimension"
     if getattr(module, "inplace", False) and _refused_in_place(module):
         return "torch refuses to overwrite the input where a slope is negative"
@@ -207,5 +209,3 @@ def _why_ours(module: nn.Module, kind: _Class) -> str:
 
 def _refused_in_place(module: nn.Module) -> bool:
     return min(getattr(module, name, 0.0) for name in ("negative_slope", "alpha", "lower")) < 0
-
-
