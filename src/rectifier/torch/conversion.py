@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from .modules import MODULES, gelu_act_type
+from .modules import MODULES, PReLU, gelu_act_type
 
 __all__ = ["Change", "Conversion", "convert", "revert"]
 
@@ -197,7 +197,7 @@ def _why_left(module: nn.Module, kind: _Class) -> str:
 def _why_ours(module: nn.Module, kind: _Class) -> str:
     if "forward" in vars(module):
         return "has a `forward` of its own"
-    if isinstance(module, MODULES[nn.PReLU]):
+    if isinstance(module, PReLU):
         if module.axis not in (None, 1):
             return "torch's weight belongs to axis 1"
         if module.weight.ndim > 1:
