@@ -21,7 +21,8 @@ def write_value(out: Tensor, data: Tensor, gamma: Tensor | None, key: Tensor | N
     if recording and out.is_leaf:
         raise ValueError("`out` must not be a leaf of autograd's graph where a gradient is recorded")
     if not are_plain(out, data, gamma):
-        return out.copy_(functions.value(data, gamma, key, settings))
+        # What the gradient keeps must not be what is overwritten next.
+        return out.copy_(functions.value(data.clone() if recording else data, gamma, key, settings))
     if recording:
         result: Tensor = functions.apply(functions.InPlace, data, gamma, key, settings)
         return result

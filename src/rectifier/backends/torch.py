@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import _core
-from .._torch import compute, functions, operators, outputs  # noqa: F401  (registers the operators)
+from .._torch import compute, functions, onnx_nodes, operators, outputs  # noqa: F401  (registers the operators)
 from .._torch.arguments import check_rng_for_tensors as check_rng
 from .._torch.arguments import checked_data, checked_gamma, checked_out, checked_upstream, draw_key, draw_word
 from .._torch.kernels import Settings
@@ -42,7 +42,7 @@ def quick(
         if rng is None and training is True and act_type in _RANDOM:
             rng = draw_word()
         return _core.call(data, gamma, act_type, slope, lower, upper, training, rng, axis, None)
-    if not has_memory(out) or records(out):
+    if not has_memory(out) or records(out) or not out.is_contiguous():  # an expanded one has yet to be refused
         return NotImplemented
     result = _core.call(data, gamma, act_type, slope, lower, upper, training, rng, axis, out)
     if result is not NotImplemented:
@@ -53,6 +53,8 @@ def quick(
 def forward(call: Call, data: Tensor, gamma: Any, axis: Any, key: Tensor | None, out: Any) -> Tensor:
     """The value of the operator."""
     x, aligned, settings = _checked(call, data, gamma, axis)
+    if torch.onnx.is_in_onnx_export():
+        return onnx_nodes.node(x, aligned, key, settings)
     if out is None:
         return _value(x, aligned, key, settings)
     return outputs.write_value(checked_out(out, x), x, aligned, key, settings)

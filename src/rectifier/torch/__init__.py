@@ -1,9 +1,29 @@
 """The operator for users of PyTorch.
 
 `leaky_relu` and `vjp` are those of `rectifier`: they take tensors and return tensors, differentiable by torch's means.
+The classes are those of `torch.nn`, on the kernels of rectifier. `convert` puts them into an existing model, and
+`accelerate` speeds up a model that has to stay as it is.
 """
 
 from ..backends import torch as _backend  # noqa: F401  (registers the operators)
 from ..operator import leaky_relu, rrelu_slopes, vjp
+from .acceleration import accelerate, is_accelerated
+from .conversion import Conversion, convert, revert
+from .modules import ELU, GELU, SELU, LeakyReLU, PReLU, RReLU
 
-__all__ = ["leaky_relu", "rrelu_slopes", "vjp"]
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "Conversion",
+    "LeakyReLU",
+    "PReLU",
+    "RReLU",
+    "accelerate",
+    "convert",
+    "is_accelerated",
+    "leaky_relu",
+    "revert",
+    "rrelu_slopes",
+    "vjp",
+]

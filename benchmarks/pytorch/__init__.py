@@ -1,0 +1,1 @@
+"""Speed and memory of PyTorch models with rectifier's activations."""
