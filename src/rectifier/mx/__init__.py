@@ -10,12 +10,24 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from . import attribute, base, name, symbol
+from . import attribute, base, graph, name, symbol
 from .attribute import AttrScope
 from .base import MXNetError
 from .symbol import Group, Symbol, Variable
 
-__all__ = ["AttrScope", "Group", "MXNetError", "Symbol", "Variable", "attribute", "base", "name", "sym", "symbol"]
+__all__ = [
+    "AttrScope",
+    "Group",
+    "MXNetError",
+    "Symbol",
+    "Variable",
+    "attribute",
+    "base",
+    "graph",
+    "name",
+    "sym",
+    "symbol",
+]
 
 sym = symbol
 

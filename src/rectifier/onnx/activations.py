@@ -19,7 +19,7 @@ from .builder import Builder, Tensor, element_type
 from .tail import TAILS
 from .translators import Call, translator
 
-__all__ = ["GELU_OPSET", "gelu_in_arithmetic"]
+__all__ = ["GELU_OPSET", "SPELLED_OUT"]
 
 # The first opset with an operator Gelu.
 GELU_OPSET = 20
@@ -30,7 +30,7 @@ def leaky_relu(call: Call) -> Sequence[str]:
     kind = call.values["act_type"]
     outputs = [_ACTIVATIONS[kind](call)]
     if ACTIVATIONS[kind].is_random:  # the mask: what each element was multiplied by
-        outputs.append(call.op("Where", _positive(call), call.constant(1.0), call.constant(_middle(call))))
+        outputs.append(_mask(call, _middle(call)))
     return outputs
 
 
@@ -61,7 +61,16 @@ def _with_slope(call: Call, slope: float) -> str:
     data = call.inputs[0]
     if call.dtype != np.float64:
         return call.op("LeakyRelu", data, alpha=slope)
-    return call.op("Where", _positive(call), data, call.op("Mul", data, call.constant(slope)))
+    return _sloped(call, call.constant(slope))
+
+
+def _sloped(call: Call, slope: str) -> str:
+    data = call.inputs[0]
+    return call.op("Where", _positive(call), data, call.op("Mul", data, slope))
+
+
+def _mask(call: Call, slope: float) -> str:
+    return call.op("Where", _positive(call), call.constant(1.0), call.constant(slope))
 
 
 def _leaky(call: Call) -> str:
@@ -88,13 +97,13 @@ def _elu(call: Call) -> str:
     slope = call.values["slope"]
     if not _spelled_out(call):
         return call.op("Elu", call.inputs[0], alpha=slope)
-    return _in_arithmetic(call, lambda wide: _two_branches(wide, 1.0, slope))
+    return SPELLED_OUT["elu"](call, slope)
 
 
 def _selu(call: Call) -> str:
     if not _spelled_out(call):
         return call.op("Selu", call.inputs[0], alpha=SELU_ALPHA, gamma=SELU_LAMBDA)
-    return _in_arithmetic(call, lambda wide: _two_branches(wide, SELU_LAMBDA, SELU_LAMBDA * SELU_ALPHA))
+    return SPELLED_OUT["selu"](call, 0.0)
 
 
 def _two_branches(call: Call, linear: float, exponential: float) -> str:
@@ -106,7 +115,7 @@ def _two_branches(call: Call, linear: float, exponential: float) -> str:
 def _gelu(call: Call) -> str:
     if call.b.opset >= GELU_OPSET and not _spelled_out(call):
         return call.op("Gelu", call.inputs[0])
-    return _in_arithmetic(call, lambda wide: gelu_in_arithmetic(wide.b, wide.inputs[0]))
+    return SPELLED_OUT["gelu"](call, 0.0)
 
 
 def gelu_in_arithmetic(b: Builder, data: Tensor) -> str:
@@ -143,7 +152,7 @@ def _prelu(call: Call) -> str:
     data, slope = call.inputs[0], _aligned(call)
     if call.dtype != np.float64:
         return call.op("PRelu", data, slope)
-    return call.op("Where", _positive(call), data, call.op("Mul", data, slope))
+    return _sloped(call, slope)
 
 
 def _aligned(call: Call) -> str:
@@ -171,6 +180,17 @@ def _axes(data: tuple[int, ...], gamma: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(f"gamma of shape {gamma} lines up with data of shape {data} in several ways: give all sizes")
     return found.pop()
 
+
+# What each is in arithmetic, of the data and a slope, which some have no use for. With an array for it, leaky is prelu.
+SPELLED_OUT: dict[str, Callable[[Call, float], str]] = {
+    "gelu": lambda call, slope: _in_arithmetic(call, lambda wide: gelu_in_arithmetic(wide.b, wide.inputs[0])),
+    "selu": lambda call, slope: _in_arithmetic(
+        call, lambda wide: _two_branches(wide, SELU_LAMBDA, SELU_LAMBDA * SELU_ALPHA)
+    ),
+    "elu": lambda call, slope: _in_arithmetic(call, lambda wide: _two_branches(wide, 1.0, slope)),
+    "leaky": lambda call, slope: _sloped(call, call.constant(slope)),
+    "mask": _mask,
+}
 
 _ACTIVATIONS = {"leaky": _leaky, "elu": _elu, "selu": _selu, "gelu": _gelu, "prelu": _prelu, "rrelu": _rrelu}
 

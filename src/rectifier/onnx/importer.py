@@ -18,7 +18,7 @@ from ..gamma import gamma_axes
 from ..mx.symbol import Group, Symbol, Variable
 from ..mx.symbol_type import call_operator
 from .exporter import UnsupportedOperators
-from .patterns import find_gelus
+from .patterns import Found, find_activations
 
 __all__ = ["import_model"]
 
@@ -119,10 +119,10 @@ class _Import:
         self._gammas: dict[str, Symbol] = {}
         self._gamma_shapes: dict[str, tuple[int, ...]] = {}
         self.arguments: dict[str, Array] = {}
-        self._gelus = find_gelus(list(model.graph.node), self.arrays)
+        self._found = find_activations(list(model.graph.node), self.arrays)
 
     def result(self) -> tuple[Symbol, dict[str, Array], dict[str, Array]]:
-        nodes = [node for node in self.graph.node if not self._is_inside_gelu(node)]
+        nodes = self._nodes_to_read()
         self._refuse_unsupported(nodes)
         for node in nodes:
             self._read(node)
@@ -131,14 +131,24 @@ class _Import:
         used = set(symbol.list_inputs())
         return symbol, {name: array for name, array in self.arguments.items() if name in used}, {}
 
-    def _is_inside_gelu(self, node: NodeProto) -> bool:
-        return node.output[0] in self._gelus.inner
+    def _nodes_to_read(self) -> list[NodeProto]:
+        """The nodes that the outputs need, an activation that is spelled out counting as one."""
+        makers = {node.output[0]: node for node in self.graph.node}
+        needed: set[str] = set()
+        waiting = [info.name for info in self.graph.output]
+        while waiting:
+            name = waiting.pop()
+            if name in makers and name not in needed:
+                needed.add(name)
+                found = self._found.get(name)
+                waiting += makers[name].input if found is None else found.inputs
+        return [node for node in self.graph.node if node.output[0] in needed]
 
     def _refuse_unsupported(self, nodes: list[NodeProto]) -> None:
         missing: dict[str, list[str]] = {}
         for node in nodes:
-            known = node.output[0] in self._gelus.ends or (node.op_type in IMPORTERS and node.domain in ("", "ai.onnx"))
-            if not known:
+            known = node.op_type in IMPORTERS and node.domain in ("", "ai.onnx")
+            if not known and node.output[0] not in self._found:
                 missing.setdefault(node.op_type, []).append(node.name or node.output[0])
         if missing:
             raise UnsupportedOperators(missing)
@@ -154,14 +164,18 @@ class _Import:
     def gamma(self, name: str, shape: tuple[int, ...]) -> Symbol:
         """The variable for a slope, under a name of its own where something else reads it in its own shape."""
         slope = self.arrays[name]
-        readers = {node.op_type for node in self.graph.node if name in node.input}
+        readers = [node for node in self.graph.node if name in node.input]
         if shape == slope.shape:
             return self.symbol(name)
-        own = name if readers == {"PRelu"} and self._gamma_shapes.setdefault(name, shape) == shape else f"{name}_gamma"
+        alone = all(node.op_type == "PRelu" or self._is_within(node) for node in readers)
+        own = name if alone and self._gamma_shapes.setdefault(name, shape) == shape else f"{name}_gamma"
         if own not in self._gammas:
             self._gammas[own] = Variable(own)
             self.arguments[own] = slope.reshape(shape)
         return self._gammas[own]
+
+    def _is_within(self, node: NodeProto) -> bool:
+        return any(node.output[0] in found.inner for found in self._found.values())
 
     def _read(self, proto: NodeProto) -> None:
         output = proto.output[0]
@@ -169,12 +183,10 @@ class _Import:
         if proto.op_type == "Constant":
             self.arrays[output] = _constant_value(proto)
             return
-        begin = self._gelus.ends.get(output)
-        if begin is not None:
-            self._symbols[output] = call_operator("LeakyReLU", self.symbol(begin), act_type="gelu", name=name)
-            return
-        inputs = [self.symbol(each) for each in proto.input]
-        self._symbols[output] = IMPORTERS[proto.op_type](_Node(proto, inputs, name, self))
+        found = self._found.get(output)
+        names = list(proto.input) if found is None else found.inputs
+        node = _Node(proto, [self.symbol(each) for each in names], name, self)
+        self._symbols[output] = IMPORTERS[proto.op_type](node) if found is None else _spelled_out(node, found)
 
 
 def _constant_value(proto: NodeProto) -> Array:
@@ -186,6 +198,21 @@ def _constant_value(proto: NodeProto) -> Array:
         if attribute.name in ("value_int", "value_ints"):
             return np.asarray(helper.get_attribute_value(attribute), np.int64)
     raise ValueError(f"a constant must be a number or an array of numbers, in node {proto.name!r} (operator Constant)")
+
+
+def _spelled_out(node: _Node, found: Found) -> Symbol:
+    slope = None if found.slope is None else node.graph.arrays.get(found.slope)
+    if found.kind in ("gelu", "selu"):
+        return node.call("LeakyReLU", act_type=found.kind)
+    data = node.inputs[0]
+    if slope is not None and slope.ndim == 0:
+        if found.kind == "mask":
+            number = _number(slope)
+            return node.call("LeakyReLU", data, act_type="rrelu", lower_bound=number, upper_bound=number)[1]
+        return node.call("LeakyReLU", data, act_type=found.kind, slope=_number(slope))
+    if found.kind != "leaky":
+        raise node.refuse("the slope must be a number")
+    return _with_gamma(node, found.data, str(found.slope))
 
 
 def _leaky(node: _Node) -> Symbol:
@@ -216,11 +243,14 @@ def _gelu(node: _Node) -> Symbol:
 
 
 def _prelu(node: _Node) -> Symbol:
-    slope = node.constant(1)
-    shape = node.graph.shapes.get(node.proto.input[0])
-    if slope is None:
+    return _with_gamma(node, *node.proto.input)
+
+
+def _with_gamma(node: _Node, data: str, slope: str) -> Symbol:
+    array = node.graph.arrays.get(slope)
+    if array is None:
         return node.call("LeakyReLU", act_type="prelu")
-    variable = node.graph.gamma(node.proto.input[1], _gamma_shape(node, slope.shape, shape))
+    variable = node.graph.gamma(slope, _gamma_shape(node, array.shape, node.graph.shapes.get(data)))
     return node.call("LeakyReLU", node.inputs[0], variable, act_type="prelu")
 
 
