@@ -69,9 +69,15 @@ def change(data, other, rng):
     return bytes(data[: 1 << 16])
 
 
-VALUES = (None, True, -1, 0, 1, 2, 3, 2**16, 2**31, 2**64, 0.5, "", "null", "LeakyReLU", "prelu", "rrelu", "-1", "(0,)",
-          "add_n", "SliceChannel", "BatchNorm", "65535", "\ud800", "\x00", [], [[]], {}, [0, 0, 0], [[1, 0, 0]], [5, 1], {"a": "1"})  # fmt: skip
-KEYS = ("attrs", "attr", "param", "op", "name", "inputs", "control_deps", "subgraphs", "heads", "node_row_ptr", "act_type", "slope", "num_args", "num_outputs", "__shape__", "__dtype__", "lr_mult", "gamma_lr_mult")  # fmt: skip
+VALUES = (
+    None, True, -1, 0, 1, 2, 3, 2**16, 2**31, 2**64, 0.5, "", "null", "LeakyReLU", "prelu", "rrelu", "-1", "(0,)",
+    "add_n", "SliceChannel", "BatchNorm", "65535", "\ud800", "\x00", [], [[]], {}, [0, 0, 0], [[1, 0, 0]], [5, 1],
+    {"a": "1"},
+)  # fmt: skip
+KEYS = (
+    "attrs", "attr", "param", "op", "name", "inputs", "control_deps", "subgraphs", "heads", "node_row_ptr", "act_type",
+    "slope", "num_args", "num_outputs", "__shape__", "__dtype__", "lr_mult", "gamma_lr_mult",
+)  # fmt: skip
 
 
 def change_tree(data, rng):
