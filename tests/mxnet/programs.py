@@ -188,3 +188,35 @@ def random_formula(rng):
             lines.append(f"s{i} = {str(rng.choice(_FORMULAS)).format(a=a, b=b)}")
     last = len(lines) - 1
     return "\n".join(lines) + f"\ns = mx.sym.Group([s{last}, s{last - 1}, s{last}])\n"
+
+
+def random_network(rng):
+    """A program that builds a stack of layers and asks for all shapes in it."""
+    lines = ["s = mx.sym.Variable('data')"]
+    for i in range(int(rng.integers(2, 7))):
+        kernel, stride, pad, dilate = (int(rng.integers(1, 4)) for _ in range(4))
+        window = f"kernel=({kernel}, {kernel}), stride=({stride}, {stride}), pad=({pad // 2}, {pad // 2})"
+        filters, groups = int(rng.choice([2, 4])), int(rng.choice([1, 2]))
+        layer = rng.choice(
+            [
+                f"Convolution(s, num_filter={filters}, {window}, dilate=({dilate}, {dilate}), num_group={groups}",
+                f"Convolution(s, num_filter={filters}, kernel=(1, 1), no_bias=True",
+                f"Deconvolution(s, num_filter={filters}, kernel=({kernel}, {kernel}), stride=({stride}, {stride})",
+                f"Pooling(s, {window.replace(f'pad=({pad // 2}, {pad // 2})', 'pad=(0, 0)')}, pool_type='max'",
+                f"Pooling(s, kernel=({kernel}, {kernel}), stride=({stride}, {stride}), pooling_convention='full'",
+                "Pooling(s, global_pool=True, kernel=(1, 1), pool_type='avg'",
+                "BatchNorm(s",
+                "LeakyReLU(s, act_type='prelu'",
+                "Dropout(s",
+                "Concat(s, s, s, dim=1",
+                "SliceChannel(s, num_outputs=2, axis=1",
+                "LRN(s, nsize=3",
+                "L2Normalization(s",
+                "InstanceNorm(s",
+            ]
+        )
+        lines.append(f"s = mx.sym.{layer}, name='n{i}'){'[1]' if layer.startswith('Slice') else ''}")
+    if rng.random() < 0.5:
+        lines.append(f"s = mx.sym.FullyConnected(s, num_hidden=5, flatten={rng.random() < 0.7}, name='fc')")
+        lines.append("s = mx.sym.SoftmaxOutput(s, name='softmax')" if "True" in lines[-1] else "s = mx.sym.softmax(s)")
+    return "\n".join(lines) + "\n"

@@ -154,15 +154,18 @@ def _refuse_constant(word: str) -> None:
 def _check_operator(node: Node) -> None:
     """Refuse what no release of MXNet can have written: parameters or inputs that the operator does not have."""
     row = operator_of(node.op) if node.op else None
-    if row is None or row.parameters is None:
+    if row is None:
         return
-    names = row.input_names(parameters_of(node))
+    values = parameters_of(node)
+    if not row.offered:
+        return
+    names = row.input_names(values)
     if len(node.inputs) != len(names):
         raise ValueError(
             f"not a symbol: node {node.name!r}: {row.name} must have {len(names)} inputs ({', '.join(names)}), "
             f"got {len(node.inputs)}"
         )
-    if node.outputs is not None and node.outputs != len(row.output_names(parameters_of(node))):
+    if node.outputs is not None and node.outputs != len(row.output_names(values)):
         raise ValueError(f"not a symbol: node {node.name!r}: {row.name} does not have {node.outputs} outputs")
 
 
