@@ -93,8 +93,9 @@ def _exponential(call: Call, factor: float) -> str:
     x = _second_branch(call)
     half = call.op("Tanh", call.op("Mul", x, call.constant(0.5)))
     minus_one = call.op("Mul", half, call.op("Add", call.op("Exp", x), call.constant(1.0)))
-    tiny = call.op("Greater", x, call.constant(-0.25 * float(np.finfo(call.dtype).eps)))
-    return call.op("Mul", call.op("Where", tiny, x, minus_one), call.constant(factor))
+    # In this order, since onnxruntime's Where takes the sign of a zero from its third input alone.
+    large = call.op("Less", x, call.constant(-0.25 * float(np.finfo(call.dtype).eps)))
+    return call.op("Mul", call.op("Where", large, minus_one, x), call.constant(factor))
 
 
 def _elu(call: Call) -> str:
