@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .network_shapes import NETWORK_PARAMETERS
-from .operators import Names, Operator, Values, register
+from .operators import Names, Operator, Values, numbered, register
 
 __all__ = ["FLUENT"]
 
@@ -35,7 +35,7 @@ def _numbered(key: str) -> Callable[[Values], Names]:
     def names(values: Values) -> Names:
         text = str(values.get(key, "1"))
         count = int(text) if text.isdecimal() and int(text) < 2**16 else 1
-        return ("output",) if count == 1 else tuple(f"output{i}" for i in range(count))
+        return ("output",) if count == 1 else numbered("output", count)
 
     return names
 

@@ -15,6 +15,7 @@ from .operators import (
     count,
     integers,
     number,
+    numbered,
     optional,
     register,
 )
@@ -110,7 +111,7 @@ def _leaky_outputs(values: Values) -> Names:
 
 
 def _counted(values: Values) -> Names:
-    return tuple(f"arg{i}" for i in range(values["num_args"]))
+    return numbered("arg", values["num_args"])
 
 
 _OFFERED = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .base import MXNetError
@@ -171,6 +172,12 @@ def parameters_of(node: Node) -> dict[str, Any]:
     return result
 
 
+@lru_cache(maxsize=64)
+def numbered(stem: str, count: int) -> Names:
+    """``output0``, ``output1`` and so on."""
+    return tuple(f"{stem}{i}" for i in range(count))
+
+
 def number(text: str) -> float:
     """A float, as C reads one: a trailing f is allowed."""
     try:
@@ -241,7 +248,8 @@ def output_count(node: Node) -> int:
 def visible_count(node: Node) -> int:
     """How many of them a symbol of this node has."""
     row = operator_of(node.op) if node.op else None
-    return output_count(node) if row is None else row.visible_outputs(parameters_of(node))
+    count = output_count(node)
+    return count if row is None else min(count, row.visible_outputs(parameters_of(node)))
 
 
 def output_name(entry: Entry) -> str:

@@ -162,7 +162,7 @@ def _check_operator(node: Node) -> None:
     names = row.input_names(values)
     if len(node.inputs) != len(names):
         raise ValueError(
-            f"not a symbol: node {node.name!r}: {row.name} must have {len(names)} inputs ({', '.join(names)}), "
+            f"not a symbol: node {node.name!r}: {row.name} must have {len(names)} inputs ({', '.join(names[:9])}), "
             f"got {len(node.inputs)}"
         )
     if node.outputs is not None and node.outputs != len(row.output_names(values)):

@@ -67,7 +67,7 @@ def _input_named(node: Node, name: str) -> Node | None:
 def _add_missing_inputs(node: Node) -> None:
     """Before 0.9, files had no auxiliary states."""
     row = operator_of(node.op) if node.op else None
-    if row is None:
+    if row is None or row.count is not None:
         return
     names = row.input_names(parameters_of(node))
     for name in names[len(node.inputs) :]:
