@@ -1,0 +1,30 @@
+"""MXNet's own terms: symbols and files of MXNet, read, written and run without MXNet.
+
+    from rectifier import mx
+
+stands for ``import mxnet as mx`` in code that uses the six activations and basic arithmetic.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from . import attribute, base, name, symbol
+from .attribute import AttrScope
+from .base import MXNetError
+from .symbol import Group, Symbol, Variable
+
+__all__ = ["AttrScope", "Group", "MXNetError", "Symbol", "Variable", "attribute", "base", "name", "sym", "symbol"]
+
+sym = symbol
+
+# Imported at the first use: these need a library that stores and computes arrays.
+_LAZY: dict[str, str] = {}
+
+
+def __getattr__(wanted: str) -> Any:
+    if wanted in _LAZY:
+        return importlib.import_module(f"{__name__}.{_LAZY[wanted]}")
+    offered = ", ".join(sorted({*__all__, *_LAZY}))
+    raise AttributeError(f"module {__name__!r} has no attribute {wanted!r}: it covers {offered}")

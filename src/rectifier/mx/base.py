@@ -1,0 +1,77 @@
+"""What the parts of `rectifier.mx` share: the error and the numbers of MXNet's dtypes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from ..files import InputError
+from ..replacement import Replacement
+
+__all__ = ["DTYPES", "DTYPE_NUMBERS", "MXNetError", "dtype_number", "replace_file", "string_of"]
+
+
+class MXNetError(ValueError):
+    """What MXNet's own library refuses; also a `ValueError`, so that code that never heard of MXNet can catch it."""
+
+
+# mshadow's `TypeFlag`, with the types that MXNet 1.6 to 1.9 added; 9 to 11 (int16 and unsigned) came with 2.0.
+DTYPES: Mapping[int, np.dtype[Any]] = MappingProxyType(
+    {
+        0: np.dtype(np.float32),
+        1: np.dtype(np.float64),
+        2: np.dtype(np.float16),
+        3: np.dtype(np.uint8),
+        4: np.dtype(np.int32),
+        5: np.dtype(np.int8),
+        6: np.dtype(np.int64),
+        7: np.dtype(np.bool_),
+        8: np.dtype(np.int16),
+        9: np.dtype(np.uint16),
+        10: np.dtype(np.uint32),
+        11: np.dtype(np.uint64),
+        12: np.dtype(ml_dtypes.bfloat16),
+    }
+)
+DTYPE_NUMBERS: Mapping[np.dtype[Any], int] = MappingProxyType({dtype: number for number, dtype in DTYPES.items()})
+
+
+def dtype_number(dtype: Any) -> int:
+    """MXNet's number of a dtype that NumPy understands."""
+    wanted = np.dtype(dtype).newbyteorder("=")
+    number = DTYPE_NUMBERS.get(wanted)
+    if number is None:
+        names = ", ".join(str(known) for known in DTYPE_NUMBERS)
+        raise TypeError(f"`dtype` must be one of {names}, got {wanted}")
+    return number
+
+
+def string_of(value: object) -> str:
+    """An operator's parameter as the string that a graph holds: Python's `str`, and the bare number for NumPy's."""
+    return str(value.item() if isinstance(value, np.integer) else value)
+
+
+def replace_file(path: str | os.PathLike[str], parts: Iterable[bytes | memoryview]) -> None:
+    """Write a file of these parts; one that is there is replaced whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    file = Replacement(path)
+    try:
+        file.open()
+        for part in parts:
+            file.write(np.frombuffer(part, np.uint8))
+        file.finish()
+        file.publish()
+    except InputError as error:
+        raise OSError(str(error)) from None
+    finally:
+        file.discard()
