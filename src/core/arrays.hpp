@@ -4,7 +4,6 @@
 
 #include <nanobind/nanobind.h>
 
-#include <cmath>
 #include <string>
 
 #include <numpy/arrayobject.h>
@@ -80,15 +79,6 @@ inline bool in_the_way(PyArrayObject* target, PyArrayObject* source) {
   for (int d = 0; d < PyArray_NDIM(target); ++d)
     if (PyArray_STRIDE(target, d) != PyArray_STRIDE(source, d) && PyArray_DIM(target, d) > 1) return true;
   return false;
-}
-
-inline SlopeRange slope_range(std::uint64_t key, double lower, double upper) {
-  SlopeRange range;
-  range.key = key;
-  range.lower = static_cast<float>(lower);
-  range.upper = static_cast<float>(upper);
-  range.last = range.lower < range.upper ? std::nextafter(range.upper, range.lower) : range.lower;
-  return range;
 }
 
 }  // namespace rectifier

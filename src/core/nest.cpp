@@ -1,5 +1,6 @@
 #include "nest.hpp"
 
+#include <cmath>
 #include <cstring>
 
 #include "pool.hpp"
@@ -87,6 +88,21 @@ void simplify(Nest& nest) {
     for (View& view : nest.views) view.strides[0] = 0;
   }
   nest.dims = dims == 0 ? 1 : last + 1;
+}
+
+void count_elements(Nest& nest) {
+  nest.used[position] = true;
+  std::ptrdiff_t step = 1;
+  for (int d = nest.dims - 1; d >= 0; step *= nest.shape[d--]) nest.views[position].strides[d] = step;
+}
+
+SlopeRange slope_range(std::uint64_t key, double lower, double upper) {
+  SlopeRange range;
+  range.key = key;
+  range.lower = static_cast<float>(lower);
+  range.upper = static_cast<float>(upper);
+  range.last = range.lower < range.upper ? std::nextafter(range.upper, range.lower) : range.lower;
+  return range;
 }
 
 int threads_for(std::size_t n, double nanoseconds) {

@@ -39,6 +39,12 @@ struct Nest {
 /// those that run backwards, sorts them and joins neighbours. The result has at least one loop.
 void simplify(Nest& nest);
 
+/// Numbers the elements of a nest in C order, in the view `position`.
+void count_elements(Nest& nest);
+
+/// The slopes that a key draws between two bounds, which are rounded to float.
+SlopeRange slope_range(std::uint64_t key, double lower, double upper);
+
 /// What to do with the elements of a nest.
 struct Work {
   Formula formula = leaky;

@@ -39,13 +39,6 @@ inline void register_bounds(nb::handle lower, nb::handle upper) {
   quick_table.upper = upper.inc_ref().ptr();
 }
 
-/// Numbers the elements of a nest in C order.
-inline void count_elements(Nest& nest) {
-  nest.used[position] = true;
-  std::ptrdiff_t step = 1;
-  for (int d = nest.dims - 1; d >= 0; step *= nest.shape[d--]) nest.views[position].strides[d] = step;
-}
-
 struct QuickCall {
   Nest nest;
   Work work;

@@ -21,7 +21,7 @@ class Backend(NamedTuple):
 
 
 # Whatever is none of these goes to NumPy's, which turns it into an array.
-BACKENDS = (Backend("numpy", "numpy", "ndarray"),)
+BACKENDS = (Backend("numpy", "numpy", "ndarray"), Backend("torch", "torch", "Tensor"))
 
 _known: dict[type, ModuleType] = {}
 

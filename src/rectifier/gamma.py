@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["gamma_axes"]
+__all__ = ["gamma_axes", "known_axes"]
 
 Shape = tuple[int, ...]
 
@@ -68,6 +69,17 @@ def gamma_axes(data_shape: Shape, gamma_shape: Shape, axis: int | tuple[int, ...
             f"got gamma of shape {gamma_shape} for data of shape {data_shape}; `axis` names other axes"
         )
     return found
+
+
+@functools.lru_cache(maxsize=256, typed=True)
+def _remembered(data_shape: Shape, gamma_shape: Shape, axis: int | None) -> Shape:
+    return gamma_axes(data_shape, gamma_shape, axis)
+
+
+def known_axes(data_shape: Shape, gamma_shape: Shape, axis: Any) -> Shape:
+    """`gamma_axes`, which costs more than a small call, remembered for the shapes of a training loop."""
+    plain = axis is None or type(axis) is int
+    return _remembered(data_shape, gamma_shape, axis) if plain else gamma_axes(data_shape, gamma_shape, axis)
 
 
 def _fits(gamma_size: int, data_size: int) -> bool:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .random import middle_slope
+
 __all__ = [
     "ACTIVATIONS",
     "LOWER_BOUND",
@@ -84,6 +86,29 @@ class Call(NamedTuple):
     def draws(self) -> bool:
         """Whether slopes are random in this call."""
         return self.activation.is_random and self.training
+
+    @property
+    def keeps(self) -> str:
+        """What a gradient needs of this call beside gamma and the key: "input", "output", or "signs" of the input.
+
+        The output is above zero exactly where the input is, as long as no slope is negative.
+        """
+        if not self.activation.is_leaky or self.activation.has_gamma:
+            return "input"
+        return "output" if (self.lower_bound if self.draws else self.slope) >= 0 else "signs"
+
+    def rounded(self, wide: bool) -> Call:
+        """The call with rrelu in inference written as leaky, once its numbers are known to fit the arithmetic type.
+
+        That is float64 if `wide`, and float32 otherwise.
+        """
+        for name in ("slope", "lower_bound", "upper_bound"):
+            if name in self.activation.reads and not (wide and name == "slope"):
+                finite_as_float32(name, getattr(self, name))
+        if self.activation.is_random and not self.training:
+            middle = middle_slope(self.lower_bound, self.upper_bound, np.float64 if wide else np.float32)
+            return self._replace(slope=float(middle))
+        return self
 
 
 def finite(name: str, value: object) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .backends.numpy import BFLOAT16, _aligned_gamma, _as_floats, _rounded
+from .backends.numpy import BFLOAT16, _aligned_gamma, _as_floats
 from .files import ArrayFile, Box, InputError, boxes
 from .gamma import gamma_axes
 from .operator import _check
@@ -79,7 +79,7 @@ class PiecewiseOperator:
             self._gamma, self._d_out = opened(gamma), opened(d_out)
             nothing = _as_floats("data", np.empty(0, self._data.dtype))
             self.shape, self.dtype, self.fortran = self._data.shape, nothing.dtype, self._data.fortran
-            self._call = _rounded(call, self.dtype)
+            self._call = call.rounded(self.dtype == np.float64)
             self._check_d_out()
             self._sums = self._prepare_gamma(nothing, axis, sum_gamma)
             self._files = files.pop_all()

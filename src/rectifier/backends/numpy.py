@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +9,9 @@ import ml_dtypes
 import numpy as np
 
 from .. import _core
-from ..gamma import gamma_axes
-from ..parameters import Call, finite_as_float32
-from ..random import check_rng, key_from_rng, middle_slope
+from ..gamma import known_axes
+from ..parameters import Call
+from ..random import check_rng, key_from_rng
 
 __all__ = ["check_rng", "draw_key", "forward", "vjp"]
 
@@ -53,12 +52,12 @@ def _evaluate(
 ) -> tuple[Array, Array, Array | None, Call]:
     """Compute the output; return it, what the gradient keeps in place of the input, gamma as used, and the call."""
     x = _as_floats("data", data)
-    call = _rounded(call, x.dtype)
+    call = call.rounded(x.dtype == np.float64)
     slopes = _aligned_gamma(x, gamma, axis) if call.activation.has_gamma else None
     y = _target("out", out, x.shape, x.dtype, _Layout(x))
     kept = x
-    if for_gradient and call.activation.is_leaky and slopes is None:
-        kept = y if _output_serves(call) else _signs(x)
+    if for_gradient and call.keeps != "input":
+        kept = y if call.keeps == "output" else _signs(x)
     elif for_gradient and np.may_share_memory(x, y):
         kept = x = x.copy()
     if for_gradient and slopes is not None and np.may_share_memory(slopes, y):
@@ -72,11 +71,6 @@ def _signs(x: Array) -> Array:
     bits = _core.empty((x.size + 7) // 8, np.uint8)
     _core.pack_signs(bits, x)
     return bits
-
-
-def _output_serves(call: Call) -> bool:
-    """Whether the output is above zero exactly where the input is: true of slopes that are not negative."""
-    return (call.lower_bound if call.draws else call.slope) >= 0
 
 
 def _gamma_pullback(x: Array, slopes: Array, gamma_shape: tuple[int, ...]) -> Callable[..., Any]:
@@ -121,32 +115,10 @@ def _as_floats(name: str, value: Any) -> Array:
     return np.require(array, dtype, "A")
 
 
-def _rounded(call: Call, dtype: np.dtype[Any]) -> Call:
-    """The call with rrelu in inference written as leaky, once its numbers are known to fit the arithmetic type."""
-    wide = dtype == np.float64
-    for name in ("slope", "lower_bound", "upper_bound"):
-        if name in call.activation.reads and not (wide and name == "slope"):
-            finite_as_float32(name, getattr(call, name))
-    if call.activation.is_random and not call.training:
-        return call._replace(slope=float(middle_slope(call.lower_bound, call.upper_bound, dtype)))
-    return call
-
-
-@functools.lru_cache(maxsize=256, typed=True)
-def _known_axes(data_shape: tuple[int, ...], gamma_shape: tuple[int, ...], axis: int | None) -> tuple[int, ...]:
-    return gamma_axes(data_shape, gamma_shape, axis)
-
-
-def _cached_axes(data_shape: tuple[int, ...], gamma_shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
-    """Gamma's rule, which costs more than a small call, remembered for the shapes of a training loop."""
-    plain = axis is None or type(axis) is int
-    return _known_axes(data_shape, gamma_shape, axis) if plain else gamma_axes(data_shape, gamma_shape, axis)
-
-
 def _aligned_gamma(x: Array, gamma: Any, axis: Any) -> Array:
     """Gamma with as many axes as the data, in the arithmetic type or one that widens to it."""
     given = _as_floats("gamma", gamma)
-    aligned = given.reshape(_cached_axes(x.shape, given.shape, axis))
+    aligned = given.reshape(known_axes(x.shape, given.shape, axis))
     arithmetic = np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
     if aligned.dtype == arithmetic or (arithmetic == np.float32 and aligned.dtype.itemsize == 2):
         return aligned

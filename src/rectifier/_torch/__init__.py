@@ -1,0 +1,1 @@
+"""What stands behind tensors: kernels, operators, derivatives. `rectifier.torch` is for users."""
