@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import leaky_relu, vjp
+from .. import leaky_relu
 from ..parameters import ACTIVATIONS
 from . import random
 from .base import MXNetError
@@ -35,7 +35,7 @@ DTYPES = {
     np.dtype(np.bool_): torch.bool,
 }
 
-# Operators whose gradient is their own: whatever the head gradient is, it is not read.
+# Operators that make their own gradient, whatever the head gradient is.
 LOSSES = frozenset({"make_loss", "MakeLoss"})
 
 
@@ -72,10 +72,10 @@ def _leaky_relu(tensors: list[Tensor], values: Values, training: bool) -> Tensor
         return leaky_relu(*tensors, **values)
     # A key of its own for each call; outside training no slope is drawn, and the generator stays where it is.
     options = {**values, "training": training, "rng": random.next_key() if training else None}
-    with torch.no_grad():
-        _, pullback = vjp(data.detach(), **options)
-        mask = pullback(torch.ones_like(data))
-    return leaky_relu(data, **options), mask
+    with torch.enable_grad():
+        leaf = data.detach().requires_grad_()
+        (mask,) = torch.autograd.grad(leaky_relu(leaf, **options), leaf, torch.ones_like(leaf))
+    return leaky_relu(data, **options), mask  # the mask is the derivative: the slope for x <= 0, and 1
 
 
 def _softrelu(x: Tensor) -> Tensor:
@@ -155,6 +155,15 @@ _UNARY: Mapping[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "softsign": torch.nn.functional.softsign,
+    "sign": torch.sign,
+    "floor": torch.floor,
+    "ceil": torch.ceil,
+    "expm1": torch.expm1,
+    "log1p": torch.log1p,
+    "rsqrt": torch.rsqrt,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "erf": torch.erf,
     "_copy": torch.clone,
     "BlockGrad": lambda x: x.detach().clone(),
     "zeros_like": lambda x: torch.zeros_like(x.detach()),

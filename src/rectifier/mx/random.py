@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["next_key", "seed"]
+from .coverage import unknown_name
+
+__all__ = ["draw", "next_key", "seed"]
 
 _lock = threading.Lock()
 _generator = np.random.default_rng(0)  # as in MXNet, a program that sets no seed repeats itself
@@ -50,6 +52,16 @@ def next_key() -> int:
         return int(_generator.integers(2**64, dtype=np.uint64))
 
 
-def _draw(method: str, *arguments: Any) -> Any:
+def draw(method: str, *arguments: Any) -> Any:
+    """What a method of the generator returns."""
     with _lock:
         return getattr(_generator, method)(*arguments)
+
+
+def __getattr__(name: str) -> Any:
+    """``mx.random.uniform`` is ``mx.nd.random.uniform``."""
+    from .nd import random as arrays
+
+    if name in arrays.__all__:
+        return getattr(arrays, name)
+    unknown_name("mx.random", name, ["seed", *arrays.__all__])

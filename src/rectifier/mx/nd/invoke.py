@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor
 
 from .. import autograd, compute
+from .. import more_operators as _more_operators  # noqa: F401 - fills the table
 from .. import operator_table as _operator_table  # noqa: F401 - fills the table
 from ..base import MXNetError, string_of
 from ..graph import Node
@@ -34,6 +36,8 @@ def invoke(called: str, inputs: Sequence[NDArray], values: Mapping[str, Any], ou
     """
     row = operator_of(called)
     assert row is not None
+    if "dtype" in values:
+        values = {**values, "dtype": np.dtype(values["dtype"]).name}
     if row.count is not None:
         values = {row.count: len(inputs), **values}
     parsed = parameters_of(Node(row.name, called, {name: string_of(value) for name, value in values.items()}))
