@@ -17,7 +17,7 @@ def need_torch(what: str) -> None:
 
 def unknown_name(module: str, name: str, covered: Iterable[str]) -> NoReturn:
     """Raise the error for a name that is not here; it says what is."""
-    names = ", ".join(sorted(known for known in covered if not known.startswith("_")))
+    names = ", ".join(sorted({known for known in covered if not known.startswith("_")}))
     raise AttributeError(
         f"`{module}` has no `{name}`: it covers MXNet's LeakyReLU and the arithmetic around it, which are {names}"
     )

@@ -22,8 +22,8 @@ def binary(left: Any, right: Any, both: str, scalar: str, reverse: str | None = 
         if isinstance(right, numbers.Real):
             return run(scalar, [left], {"scalar": float(right)}, out)  # type: ignore[list-item]
         raise TypeError(f"type {type(right)} not supported")
-    if isinstance(left, numbers.Real):
-        return run(reverse or scalar, [right], {"scalar": float(left)}, out)
+    if isinstance(left, numbers.Real) and isinstance(right, Arithmetic):
+        return run(reverse or scalar, [right], {"scalar": float(left)}, out)  # type: ignore[list-item]
     raise TypeError(f"type {type(left)} not supported")
 
 

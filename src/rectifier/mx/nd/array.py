@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import ml_dtypes
@@ -15,6 +15,7 @@ from .. import autograd
 from ..base import MXNetError
 from ..compute import DTYPES
 from ..context import Context
+from ..coverage import unknown_name
 from . import indexing
 from .arithmetic import Arithmetic
 from .invoke import invoke
@@ -273,12 +274,19 @@ class NDArray(Arithmetic, Methods):
         """A DLPack capsule of the memory, to be written."""
         return self._data.__dlpack__()
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        unknown_name("NDArray", name, [key for key in dir(type(self)) if key != "ctx"])
+
     def _invoke(self, operator: str, *others: NDArray, **values: Any) -> Any:
         return invoke(operator, [self, *others], values)
 
 
 def device_of(context: Context) -> torch.device:
     """torch's device for a context."""
+    if not isinstance(context, Context):
+        raise TypeError(f"`ctx` must be a Context, got {context!r}")
     if context.device_type != "gpu":
         return torch.device("cpu")
     if not torch.cuda.is_available():
@@ -288,7 +296,7 @@ def device_of(context: Context) -> torch.device:
 
 def tensor_from(value: Any, dtype: np.dtype[Any]) -> Tensor:
     """A new tensor on the CPU from numbers or anything with `__array__`."""
-    numbers = np.array(value).astype(dtype) if not isinstance(value, Sequence) else np.array(value, dtype)
+    numbers = np.array(value).astype(dtype)
     if numbers.dtype == ml_dtypes.bfloat16:
         return torch.from_numpy(np.ascontiguousarray(numbers).view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(numbers)

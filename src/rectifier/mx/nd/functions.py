@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numbers
+import operator
 from collections.abc import Callable
 from typing import Any
 
 from ..base import MXNetError
 from ..operators import callable_names, operator_of
-from .arithmetic import Arithmetic, binary
+from .arithmetic import binary
 from .array import NDArray
 from .invoke import invoke
 
@@ -127,12 +129,14 @@ def _check_arrays(called: str, inputs: Any) -> None:
         raise MXNetError(f"Operator {called} expects at least 1 input, but got 0 instead.")
 
 
-def _python_operator(both: str, scalar: str, reverse: str | None = None) -> Callable[..., Any]:
-    """A function of two arrays, or of an array and a number."""
+def _python_operator(
+    plain: Callable[[Any, Any], Any], both: str, scalar: str, reverse: str | None = None
+) -> Callable[..., Any]:
+    """A function of two arrays, an array and a number, or two numbers."""
 
     def function(lhs: Any, rhs: Any) -> Any:
-        if not isinstance(lhs, Arithmetic) and not isinstance(rhs, Arithmetic):
-            raise TypeError(f"one of the two must be an NDArray, got {type(lhs).__name__} and {type(rhs).__name__}")
+        if isinstance(lhs, numbers.Real) and isinstance(rhs, numbers.Real):
+            return plain(lhs, rhs)
         return binary(lhs, rhs, both, scalar, reverse)
 
     function.__doc__ = f"MXNet's {both} of two arrays, or of an array and a number."
@@ -140,21 +144,21 @@ def _python_operator(both: str, scalar: str, reverse: str | None = None) -> Call
 
 
 ARITHMETIC = {
-    "add": _python_operator("broadcast_add", "_plus_scalar"),
-    "subtract": _python_operator("broadcast_sub", "_minus_scalar", "_rminus_scalar"),
-    "multiply": _python_operator("broadcast_mul", "_mul_scalar"),
-    "divide": _python_operator("broadcast_div", "_div_scalar", "_rdiv_scalar"),
-    "true_divide": _python_operator("broadcast_div", "_div_scalar", "_rdiv_scalar"),
-    "modulo": _python_operator("broadcast_mod", "_mod_scalar", "_rmod_scalar"),
-    "power": _python_operator("broadcast_power", "_power_scalar", "_rpower_scalar"),
-    "maximum": _python_operator("broadcast_maximum", "_maximum_scalar"),
-    "minimum": _python_operator("broadcast_minimum", "_minimum_scalar"),
-    "equal": _python_operator("broadcast_equal", "_equal_scalar"),
-    "not_equal": _python_operator("broadcast_not_equal", "_not_equal_scalar"),
-    "greater": _python_operator("broadcast_greater", "_greater_scalar", "_lesser_scalar"),
-    "greater_equal": _python_operator("broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar"),
-    "lesser": _python_operator("broadcast_lesser", "_lesser_scalar", "_greater_scalar"),
-    "lesser_equal": _python_operator("broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar"),
+    "add": _python_operator(operator.add, "broadcast_add", "_plus_scalar"),
+    "subtract": _python_operator(operator.sub, "broadcast_sub", "_minus_scalar", "_rminus_scalar"),
+    "multiply": _python_operator(operator.mul, "broadcast_mul", "_mul_scalar"),
+    "divide": _python_operator(operator.truediv, "broadcast_div", "_div_scalar", "_rdiv_scalar"),
+    "true_divide": _python_operator(operator.truediv, "broadcast_div", "_div_scalar", "_rdiv_scalar"),
+    "modulo": _python_operator(operator.mod, "broadcast_mod", "_mod_scalar", "_rmod_scalar"),
+    "power": _python_operator(operator.pow, "broadcast_power", "_power_scalar", "_rpower_scalar"),
+    "maximum": _python_operator(max, "broadcast_maximum", "_maximum_scalar"),
+    "minimum": _python_operator(min, "broadcast_minimum", "_minimum_scalar"),
+    "equal": _python_operator(operator.eq, "broadcast_equal", "_equal_scalar"),
+    "not_equal": _python_operator(operator.ne, "broadcast_not_equal", "_not_equal_scalar"),
+    "greater": _python_operator(operator.gt, "broadcast_greater", "_greater_scalar", "_lesser_scalar"),
+    "greater_equal": _python_operator(operator.ge, "broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar"),
+    "lesser": _python_operator(operator.lt, "broadcast_lesser", "_lesser_scalar", "_greater_scalar"),
+    "lesser_equal": _python_operator(operator.le, "broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar"),
 }
 METHODS = {
     name: method_function(name)

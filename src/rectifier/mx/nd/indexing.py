@@ -96,8 +96,10 @@ def _with_all_axes(parts: list[Any], ndim: int) -> list[Any]:
 
 def _slice(part: slice, size: int) -> tuple[slice, bool]:
     """The slice with a positive step that names the same elements, and whether they come in reverse."""
-    if part.start is not None and operator.index(part.start) >= max(size, 1) and (part.step or 1) > 0:
-        raise IndexError(f"Slicing start {part.start} exceeds limit of {size}")
+    forward = (part.step or 1) > 0
+    for name, end in (("start", part.start), ("stop", part.stop)):
+        if end is not None and not -size <= operator.index(end) <= size - (name == "start" and forward and size > 0):
+            raise IndexError(f"Slicing {name} {end} exceeds limit of {size}")
     start, stop, step = part.indices(size)
     if step > 0:
         return slice(start, max(stop, start), step), False
