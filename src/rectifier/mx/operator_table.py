@@ -10,7 +10,7 @@ from .operators import (
     Values,
     boolean,
     choice,
-    integer,
+    count,
     integers,
     number,
     optional,
@@ -132,7 +132,7 @@ register(
     Operator(
         "add_n",
         inputs=_counted,
-        parameters=(Parameter("num_args", integer),),
+        parameters=(Parameter("num_args", count),),
         aliases=("ElementWiseSum",),
         count="num_args",
     ),

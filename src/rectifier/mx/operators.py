@@ -183,6 +183,14 @@ def integer(text: str) -> int:
         raise ValueError("must be an integer") from None
 
 
+def count(text: str) -> int:
+    """A number of inputs; bounded, so that a file cannot ask for more than memory holds."""
+    number = integer(text)
+    if not 1 <= number < 2**16:
+        raise ValueError("must be an integer from 1 to 65535")
+    return number
+
+
 def boolean(text: str) -> bool:
     """MXNet takes both words, whatever their case, and numbers."""
     lower = text.lower()
