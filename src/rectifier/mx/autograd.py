@@ -221,7 +221,8 @@ def grad(
     for i, one in enumerate(found):
         if one is None:
             raise MXNetError(
-                f"Cannot differentiate with respect to the {i + 1}-th variable because it is unreachable from the outputs."
+                f"Cannot differentiate with respect to the {i + 1}-th variable because it is unreachable from the "
+                "outputs."
             )
     if not retain:
         _clear(tensors)
@@ -282,14 +283,20 @@ def _clear(tensors: list[Tensor]) -> None:
     stack = [tensor.grad_fn for tensor in tensors]
     while stack:
         node = stack.pop()
-        if node is None or hasattr(node, "variable") or _CLEARED in node.metadata:
+        if node is None or hasattr(node, "variable") or _CLEARED in _notes(node):
             continue
-        node.metadata[_CLEARED] = True
+        _notes(node)[_CLEARED] = True
         stack.extend(following for following, _ in node.next_functions)
 
 
 def _is_cleared(tensor: Tensor) -> bool:
-    return tensor.grad_fn is not None and _CLEARED in tensor.grad_fn.metadata
+    return tensor.grad_fn is not None and _CLEARED in _notes(tensor.grad_fn)
+
+
+def _notes(node: Any) -> dict[Any, Any]:
+    """The dictionary that torch keeps with a node of its record."""
+    notes: dict[Any, Any] = node.metadata
+    return notes
 
 
 @contextmanager

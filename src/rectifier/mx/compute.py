@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ __all__ = ["COMPUTE", "DTYPES", "LOSSES", "apply", "scalar"]
 Values = Mapping[str, Any]
 Outputs = tuple[Tensor, ...]
 
-DTYPES = {
+DTYPES: Mapping[np.dtype[Any], torch.dtype] = {
     np.dtype(np.float32): torch.float32,
     np.dtype(np.float64): torch.float64,
     np.dtype(np.float16): torch.float16,
@@ -33,6 +34,7 @@ DTYPES = {
     np.dtype(np.int32): torch.int32,
     np.dtype(np.int64): torch.int64,
     np.dtype(np.bool_): torch.bool,
+    np.dtype(ml_dtypes.bfloat16): torch.bfloat16,
 }
 
 # Operators that make their own gradient, whatever the head gradient is.
@@ -69,7 +71,9 @@ def _leaky_relu(tensors: list[Tensor], values: Values, training: bool) -> Tensor
     if len(tensors) == 2:
         _same_dtype(tensors)
     if not ACTIVATIONS[values["act_type"]].is_random:
-        return leaky_relu(*tensors, **values)
+        gamma = tensors[1] if len(tensors) == 2 else None
+        plain: Tensor = leaky_relu(data, gamma, **values)
+        return plain
     # A key of its own for each call; outside training no slope is drawn, and the generator stays where it is.
     options = {**values, "training": training, "rng": random.next_key() if training else None}
     with torch.enable_grad():
@@ -260,7 +264,7 @@ class _MakeLoss(torch.autograd.Function):
         return data.clone()
 
     @staticmethod
-    def backward(ctx: Any, d_out: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, d_out: Tensor) -> Any:
         return torch.full_like(d_out, ctx.scale), None
 
 
@@ -286,7 +290,5 @@ COMPUTE: Mapping[str, Callable[[list[Tensor], Values, bool], Tensor | Outputs]] 
     **{f"{_prefix(name)}{name}": _binary(function, stretch=False) for name, function in _BINARY.items()},
     **{f"broadcast_{name}": _binary(function, stretch=True) for name, function in _BINARY.items()},
     **{f"_{_SCALAR_NAMES.get(name, name)}_scalar": _with_scalar(function) for name, function in _BINARY.items()},
-    **{
-        f"_r{_SCALAR_NAMES.get(name, name)}_scalar": _with_scalar(_BINARY[name], reverse=True) for name in _REVERSED
-    },
+    **{f"_r{_SCALAR_NAMES.get(name, name)}_scalar": _with_scalar(_BINARY[name], reverse=True) for name in _REVERSED},
 }

@@ -23,7 +23,7 @@ from .context import Context, current_context  # noqa: E402
 from .nd import NDArray  # noqa: E402
 from .operators import parameters_of  # noqa: E402
 
-__all__ = ["Executor", "bind", "evaluate", "simple_bind"]
+__all__ = ["Executor", "bind", "evaluate", "graph_values", "simple_bind"]
 
 GRAD_REQS = ("write", "add", "null")
 _NEEDS_HEAD = (
@@ -84,7 +84,7 @@ def bind(
     reqs = _requests(grad_req, names)
     for name, gradient in gradients.items():
         bound = arguments[name]
-        if gradient is not None and (gradient.shape, gradient.dtype) != (bound.shape, bound.dtype):  # type: ignore[union-attr]
+        if gradient is not None and (gradient.shape, gradient.dtype) != (bound.shape, bound.dtype):
             raise MXNetError(f"`args_grad` must have shape and dtype of the argument, for {name!r}")
     return Executor(symbol, ctx, arguments, gradients, reqs, states)
 
@@ -257,7 +257,7 @@ class Executor:
             if self._reqs[name] != "null" and tensors[name].is_floating_point()
         }
         with torch.set_grad_enabled(bool(self._leaves)):
-            self._results = _values(self._symbol.outputs, tensors | self._leaves, training)
+            self._results = graph_values(self._symbol.outputs, tensors | self._leaves, training)
         self._training = training
         if self._outputs is None:
             self._outputs = [NDArray(one.detach(), self._ctx) for one in self._results]
@@ -313,7 +313,9 @@ class Executor:
         elif given is None or isinstance(given, NDArray):
             given = [given]
         if not isinstance(given, (list, tuple)):
-            raise TypeError(f"`out_grads` must be an NDArray, or a list or a dictionary of these, got {type(given).__name__}")
+            raise TypeError(
+                f"`out_grads` must be an NDArray, or a list or a dictionary of these, got {type(given).__name__}"
+            )
         outputs = self.outputs
         heads = [*given, *[None] * (len(outputs) - len(given))][: len(outputs)]
         return [
@@ -369,7 +371,7 @@ class Executor:
         return Executor(self._symbol, self._ctx, arguments, gradients, self._reqs, self.aux_dict)
 
 
-def _values(heads: Sequence[Entry], variables: Mapping[str, Tensor], training: bool) -> list[Tensor]:
+def graph_values(heads: Sequence[Entry], variables: Mapping[str, Tensor], training: bool) -> list[Tensor]:
     """The tensors of a graph's outputs, from those of its variables."""
     known: dict[int, tuple[Tensor, ...]] = {}
     for node in walk(heads):
@@ -410,7 +412,9 @@ def _by_name(what: str, given: Arrays, names: list[str], *, required: bool) -> d
         found = {name: given[name] for name in names if name in given}
     elif isinstance(given, (list, tuple)):
         if len(given) != len(names):
-            raise ValueError(f"`{what}` must have as many arrays as there are arguments, {len(names)}, got {len(given)}")
+            raise ValueError(
+                f"`{what}` must have as many arrays as there are arguments, {len(names)}, got {len(given)}"
+            )
         found = dict(zip(names, given, strict=True))
     else:
         raise TypeError(f"`{what}` must be a list of NDArrays or a dict of str to NDArray, got {type(given).__name__}")

@@ -64,4 +64,4 @@ def __getattr__(name: str) -> Any:
 
     if name in arrays.__all__:
         return getattr(arrays, name)
-    unknown_name("mx.random", name, ["seed", *arrays.__all__])
+    return unknown_name("mx.random", name, ["seed", *arrays.__all__])

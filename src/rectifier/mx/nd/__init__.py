@@ -48,7 +48,7 @@ def waitall() -> None:
     """Return when all numbers are there: on the CPU, at once."""
     import torch
 
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
 
 

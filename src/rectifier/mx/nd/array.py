@@ -24,7 +24,7 @@ from .reshaping import new_shape
 
 __all__ = ["NDArray", "device_of", "tensor_from"]
 
-_NAMES = {tensor: dtype for dtype, tensor in DTYPES.items()}
+_TYPES: dict[torch.dtype, type[Any]] = {tensor: dtype.type for dtype, tensor in DTYPES.items()}
 _IN_GRAPH = (
     "Assigning to NDArrays that are already in a computational graph will cause undefined behavior when evaluating "
     "gradients. Please call backward first to clear the graph or do this out side of a record section. Also note that "
@@ -68,9 +68,9 @@ class NDArray(Arithmetic, Methods):
         return tuple(self._data.shape)
 
     @property
-    def dtype(self) -> type[np.generic]:
+    def dtype(self) -> type[Any]:
         """NumPy's type of an element."""
-        return ml_dtypes.bfloat16 if self._data.dtype == torch.bfloat16 else _NAMES[self._data.dtype].type
+        return _TYPES[self._data.dtype]
 
     @property
     def size(self) -> int:
@@ -97,7 +97,8 @@ class NDArray(Arithmetic, Methods):
     @property
     def T(self) -> NDArray:
         """A copy with the axes in reverse."""
-        return self.transpose()
+        turned: NDArray = self.transpose()
+        return turned
 
     @property
     def grad(self) -> NDArray | None:
@@ -148,7 +149,9 @@ class NDArray(Arithmetic, Methods):
             return tensor_from(value, np.dtype(self.dtype))
         except (TypeError, ValueError):
             kind = type(value)
-            raise TypeError(f"NDArray does not support assignment with non-array-like object {value} of type {kind}") from None
+            raise TypeError(
+                f"NDArray does not support assignment with non-array-like object {value} of type {kind}"
+            ) from None
 
     def _check_assignable(self) -> None:
         if autograd.is_recording() and autograd.in_graph(self):
@@ -183,7 +186,8 @@ class NDArray(Arithmetic, Methods):
             return self
         if wanted not in DTYPES:
             raise MXNetError(f"`dtype` must be one of {', '.join(map(str, DTYPES))}, got {wanted}")
-        return self._invoke("Cast", dtype=wanted.name)
+        converted: NDArray = invoke("Cast", [self], {"dtype": wanted})
+        return converted
 
     def copy(self) -> NDArray:
         """A copy on the same device."""
@@ -212,7 +216,7 @@ class NDArray(Arithmetic, Methods):
         return self.copy()
 
     def reshape(self, *shape: Any, **kwargs: Any) -> NDArray:
-        """A view of another shape, by MXNet's codes 0, -1, -2, -3 and -4; ``reverse=True`` reads them from the right."""
+        """A view of another shape, by MXNet's codes 0, -1, -2, -3 and -4; `reverse` reads them from the right."""
         if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
             shape = tuple(shape[0])
         elif not shape:
@@ -249,7 +253,8 @@ class NDArray(Arithmetic, Methods):
         if grad_req == "null" or not self._data.dtype.is_floating_point:
             return
         leaf = self._data.detach().requires_grad_()
-        leaf.register_post_accumulate_grad_hook(functools.partial(_deliver, gradient, grad_req))
+        deliver = functools.partial(_deliver, gradient, grad_req)
+        leaf.register_post_accumulate_grad_hook(deliver)  # type: ignore[no-untyped-call]
         self._node = leaf
 
     def detach(self) -> NDArray:
@@ -278,9 +283,6 @@ class NDArray(Arithmetic, Methods):
         if name.startswith("__"):
             raise AttributeError(name)
         unknown_name("NDArray", name, [key for key in dir(type(self)) if key != "ctx"])
-
-    def _invoke(self, operator: str, *others: NDArray, **values: Any) -> Any:
-        return invoke(operator, [self, *others], values)
 
 
 def device_of(context: Context) -> torch.device:
@@ -316,5 +318,3 @@ def _deliver(gradient: NDArray, grad_req: str, leaf: Tensor) -> None:
 def _rebuilt(numbers: np.ndarray[Any, Any], device_type: str, device_id: int) -> NDArray:
     context = Context(device_type, device_id)
     return NDArray(tensor_from(numbers, numbers.dtype).to(device_of(context)), context)
-
-

@@ -126,7 +126,7 @@ def arange(
 
 def from_dlpack(dlpack: Any) -> NDArray:
     """An array that shares the memory of another library's: of a DLPack capsule, or of what has `__dlpack__`."""
-    return _of_tensor(torch.from_dlpack(dlpack))
+    return _of_tensor(torch.utils.dlpack.from_dlpack(dlpack))
 
 
 def from_numpy(ndarray: np.ndarray[Any, np.dtype[Any]], zero_copy: bool = True) -> NDArray:
@@ -146,9 +146,7 @@ def _of_tensor(tensor: torch.Tensor) -> NDArray:
 
 
 def _checked_dtype(dtype: Any) -> np.dtype[Any]:
-    wanted = np.dtype(dtype)
-    if wanted not in DTYPES and wanted.name != "bfloat16":
+    wanted: np.dtype[Any] = np.dtype(dtype)
+    if wanted not in DTYPES:
         raise MXNetError(f"`dtype` must be one of {', '.join(map(str, DTYPES))}, got {wanted}")
     return wanted
-
-

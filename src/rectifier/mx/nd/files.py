@@ -77,7 +77,7 @@ def save(fname: str | os.PathLike[str], data: NDArray | Sequence[NDArray] | Mapp
         params_file.save(fname, [_numbers(value) for value in data])
 
 
-def _arrays(stored: dict[str, np.ndarray] | list[np.ndarray]) -> Arrays:  # type: ignore[type-arg]
+def _arrays(stored: dict[str, np.ndarray] | list[np.ndarray]) -> Arrays:
     if isinstance(stored, dict):
         return {name: array(numbers, dtype=numbers.dtype) for name, numbers in stored.items()}
     return [array(numbers, dtype=numbers.dtype) for numbers in stored]

@@ -86,7 +86,7 @@ def operator_function(called: str) -> Callable[..., Any]:
 
     def function(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:
         if free:
-            inputs = dict(enumerate(args))
+            inputs: dict[Any, Any] = dict(enumerate(args))
         else:
             if len(args) > len(order):
                 raise TypeError(f"{called} takes at most {len(order)} arguments ({', '.join(order)}), got {len(args)}")
@@ -156,14 +156,18 @@ ARITHMETIC = {
     "equal": _python_operator(operator.eq, "broadcast_equal", "_equal_scalar"),
     "not_equal": _python_operator(operator.ne, "broadcast_not_equal", "_not_equal_scalar"),
     "greater": _python_operator(operator.gt, "broadcast_greater", "_greater_scalar", "_lesser_scalar"),
-    "greater_equal": _python_operator(operator.ge, "broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar"),
+    "greater_equal": _python_operator(
+        operator.ge, "broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar"
+    ),
     "lesser": _python_operator(operator.lt, "broadcast_lesser", "_lesser_scalar", "_greater_scalar"),
-    "lesser_equal": _python_operator(operator.le, "broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar"),
+    "lesser_equal": _python_operator(
+        operator.le, "broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar"
+    ),
 }
 METHODS = {
     name: method_function(name)
     for name in (
-        "broadcast_to", "clip", "expand_dims", "max", "min", "reshape", "reshape_like", "slice_axis", "squeeze", "swapaxes",
-        "to_dlpack_for_read", "to_dlpack_for_write", "transpose",
+        "broadcast_to", "clip", "expand_dims", "max", "min", "reshape", "reshape_like", "slice_axis", "squeeze",
+        "swapaxes", "to_dlpack_for_read", "to_dlpack_for_write", "transpose",
     )
 }  # fmt: skip

@@ -19,7 +19,7 @@ __all__ = ["Key", "read", "target"]
 class Key(NamedTuple):
     """A key as tensors take it: the index, the axes of the result to turn round, and whether all of it is basic."""
 
-    index: tuple[Any, ...]
+    at: tuple[Any, ...]
     reverse: tuple[int, ...]
     basic: bool
 
@@ -27,26 +27,28 @@ class Key(NamedTuple):
 def read(data: Tensor, key: Any) -> Tensor:
     """The elements that a key names: a view where they lie together, else a copy."""
     parsed = _parse(data, key)
-    found = _reversed(data[parsed.index], parsed)
+    found = _reversed(data[parsed.at], parsed)
     found = found.reshape(1) if found.ndim == 0 else found
-    return found if parsed.basic and not parsed.reverse and found.is_contiguous() else found.clone(
-        memory_format=torch.contiguous_format
+    return (
+        found
+        if parsed.basic and not parsed.reverse and found.is_contiguous()
+        else found.clone(memory_format=torch.contiguous_format)
     )
 
 
 def target(data: Tensor, key: Any, value: Tensor) -> tuple[tuple[Any, ...], Tensor]:
     """The index to write to, and the value in the order that it is written in."""
     parsed = _parse(data, key)
-    shape = data[parsed.index].shape
+    shape = data[parsed.at].shape
     while value.ndim > len(shape) and value.shape[0] == 1:
         value = value[0]
     try:
         value = value.expand(shape)
     except RuntimeError:
         raise ValueError(
-            f"the value must have a shape that broadcasts to that of the place, {tuple(shape)}, got {tuple(value.shape)}"
+            f"the value must broadcast to the shape of its place, {tuple(shape)}, got shape {tuple(value.shape)}"
         ) from None
-    return parsed.index, _reversed(value, parsed)
+    return parsed.at, _reversed(value, parsed)
 
 
 def _reversed(data: Tensor, key: Key) -> Tensor:

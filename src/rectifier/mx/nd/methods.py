@@ -72,7 +72,7 @@ class Methods:
 
     def transpose(self, axes: Sequence[int] | None = None) -> Any:
         """A copy with the axes in another order, in reverse by default."""
-        return _changed(self, lambda x: x.permute(*(reversed(range(x.ndim)) if not axes else axes)))
+        return _changed(self, lambda x: x.permute(*(axes or reversed(range(x.ndim)))))
 
     def swapaxes(self, dim1: int, dim2: int) -> Any:
         """A copy with two axes swapped."""
