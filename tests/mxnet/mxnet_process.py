@@ -125,6 +125,17 @@ class Oracle:
         arrays = self.gradients(data, gamma, **options)
         return arrays["output"], arrays["d_data"]
 
+    def run(self, code, **arrays):
+        """Execute a program with `mx` and `arrays` in its scope: what it leaves in `result` and `found`."""
+        try:
+            send(self._process.stdin, {"do": "run", "code": code}, arrays)
+            header, found = receive(self._process.stdout)
+        except (EOFError, BrokenPipeError):
+            raise MXNetDied(self._process.wait(), self._logged()) from None
+        if "error" in header:
+            raise MXNetError(header["error"])
+        return header["result"], found
+
     def seconds(self, what, repeats, data, gamma=None, head=None, **options):
         """How long each of `repeats` calls took: of the operator ("value"), or of its backward pass ("gradients")."""
         return self.call(data, gamma, head, do="time", what=what, repeats=repeats, **options)[0]["seconds"]

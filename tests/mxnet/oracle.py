@@ -14,6 +14,9 @@ A float32 block of 1 Mi elements is a header of some hundred bytes and 4 MiB. Re
     "time"       run `what`, "value" or "gradients", `repeats` times after one unmeasured call, and reply with "seconds"
                  of each; "gradients" repeats the backward pass alone; "out": true writes the value to one array
 
+    "run"        execute `code`, in which `mx` is MXNet and `arrays` are the request's; reply with what it leaves in
+                 `result`, which is JSON, and in the dictionary of arrays `found`
+
 Arrays: `data`; `gamma` for prelu; `head`, the gradient of the output, ones if absent. Other fields: act_type, slope,
 lower_bound, upper_bound, as for `mx.nd.LeakyReLU` and absent for MXNet's defaults; "training", false unless given;
 "np_shape": true allows sizes of zero and arrays without dimensions. A call that MXNet refuses is answered by
@@ -50,6 +53,8 @@ def main():
 def answer(mx, header, arrays):
     """The reply to one request: header and arrays."""
     mx.util.set_np_shape(header.get("np_shape", False))
+    if header["do"] == "run":
+        return run(mx, header["code"], arrays)
     call = Call(mx, header, arrays)
     if header["do"] in ("value", "gradients"):
         arrays = {"output": call.value()[0].asnumpy()} if header["do"] == "value" else call.gradients()
@@ -58,6 +63,15 @@ def answer(mx, header, arrays):
     if header["do"] == "time":
         return {"seconds": call.seconds(header["what"], header["repeats"], header.get("out", False))}, {}
     raise ValueError(f"unknown request {header['do']!r}")
+
+
+def run(mx, code, arrays):
+    """What a program leaves in `result` and `found`."""
+    scope = {"mx": mx, "arrays": arrays, "result": None, "found": {}}
+    with mx.name.NameManager():
+        exec(code, scope)
+    mx.nd.waitall()
+    return {"result": scope["result"]}, scope["found"]
 
 
 class Call:

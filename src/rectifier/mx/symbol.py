@@ -203,7 +203,7 @@ def _two(both: str, scalar: str, plain: Callable[[Any, Any], Any], reverse: str 
 maximum = _two("_Maximum", "_MaximumScalar", max)
 minimum = _two("_Minimum", "_MinimumScalar", min)
 hypot = _two("_Hypot", "_HypotScalar", lambda x, y: (x * x + y * y) ** 0.5)
-pow = power = _two("_Power", "_PowerScalar", lambda x, y: x**y, "_rpower_scalar")
+pow = power = _two("_Power", "_PowerScalar", lambda x, y: x**y, "_RPowerScalar")
 
 
 def __getattr__(name: str) -> Callable[..., Symbol]:
