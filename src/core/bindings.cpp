@@ -1,5 +1,4 @@
 // The Python module: checks that arrays fit together, describes them as a nest of loops, and lets go of the GIL.
-// It reads NumPy arrays by NumPy's own C interface: a call on 16 elements has no time for another.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
@@ -15,6 +14,7 @@
 #include "pool.hpp"
 #include "quick.hpp"
 #include "result_memory.hpp"
+#include "tensors.hpp"
 
 using namespace rectifier;
 
@@ -30,41 +30,49 @@ void run(Nest& nest, const Work& work) {
   run_elementwise(nest, work);
 }
 
+/// The index of each element: in C order, or by the steps that the caller gives for each axis.
+void number_elements(Nest& nest, nb::handle steps) {
+  count_elements(nest);
+  if (steps.is_none()) return;
+  require(PyTuple_Check(steps.ptr()) && PyTuple_GET_SIZE(steps.ptr()) == nest.dims,
+          "`steps` must be a tuple with one step for each axis");
+  for (int d = 0; d < nest.dims; ++d)
+    nest.views[position].strides[d] = nb::cast<std::ptrdiff_t>(nb::handle(PyTuple_GET_ITEM(steps.ptr(), d)));
+}
+
 void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_, nb::handle gamma_, double slope,
-           nb::handle key, double lower, double upper, std::uint64_t first) {
+           nb::handle key, double lower, double upper, std::uint64_t first, nb::handle steps) {
   require(formula >= 0 && formula < formula_count, "`formula` is unknown");
-  PyArrayObject* result = as_array(out_, "out");
+  const Array result = read_array(out_, "out"), given = read_array(data_, "data");
   // Signs stand for data whose shape and dtype are those of the output.
-  const bool signs = PyArray_Check(data_.ptr()) && PyArray_TYPE(as_array(data_, "data")) == NPY_UINT8;
-  PyArrayObject* data = signs ? result : as_array(data_, "data");
+  const bool signs = given.kind == Array::bytes;
+  const Array& data = signs ? result : given;
   Nest nest;
   Work work;
   work.formula = static_cast<Formula>(formula);
   work.type = type_of(data, "data");
   work.parameters = {slope, lower, upper};
-  require(PyArray_ISWRITEABLE(result) && type_of(result, "out") == work.type,
-          "`out` must be writeable, of data's dtype");
-  nest.dims = PyArray_NDIM(data);
-  for (int d = 0; d < nest.dims; ++d) nest.shape[d] = PyArray_DIM(data, d);
+  require(result.writeable && type_of(result, "out") == work.type, "`out` must be writeable, of data's dtype");
+  shape_of(data, nest);
   nest.views[out] = same_shape(result, data, "out");
   nest.used[out] = true;
   if (signs) {
-    PyArrayObject* packed = as_array(data_, "data");
-    require(PyArray_IS_C_CONTIGUOUS(packed) && PyArray_SIZE(packed) == static_cast<npy_intp>((nest.size() + 7) / 8),
+    require(given.c_contiguous() && given.size() == static_cast<npy_intp>((nest.size() + 7) / 8),
             "`data` must have one bit for each element");
-    work.signs = static_cast<const std::uint8_t*>(PyArray_DATA(packed));
+    require(steps.is_none(), "`steps` must be None where `data` are bits, which are in C order");
+    work.signs = reinterpret_cast<const std::uint8_t*>(given.data);
   } else {
     nest.views[input] = same_shape(data, data, "data");
     nest.used[input] = true;
   }
   if (!upstream_.is_none()) {
-    PyArrayObject* gradient = as_array(upstream_, "d_out");
+    const Array gradient = read_array(upstream_, "d_out");
     require(type_of(gradient, "d_out") == work.type, "`d_out` must have the data's dtype");
     nest.views[upstream] = same_shape(gradient, data, "d_out");
     nest.used[upstream] = work.backward = true;
   }
   if (!gamma_.is_none()) {
-    PyArrayObject* gamma = as_array(gamma_, "gamma");
+    const Array gamma = read_array(gamma_, "gamma");
     work.slope_type = type_of(gamma, "gamma");
     require(slope_size(work.slope_type) == slope_size(work.type),
             "`gamma` must be of the arithmetic type or widen to it");
@@ -76,58 +84,49 @@ void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_,
     work.range = slope_range(nb::cast<std::uint64_t>(key), lower, upper);
     work.first = first;
   }
-  if (work.drawn || signs) count_elements(nest);
+  if (work.drawn || signs) number_elements(nest, steps);
   run(nest, work);
 }
 
 void pack(nb::handle bits_, nb::handle data_) {
-  PyArrayObject* bits = as_array(bits_, "bits");
-  PyArrayObject* data = as_array(data_, "data");
+  const Array bits = read_array(bits_, "bits"), data = read_array(data_, "data");
   Nest nest;
-  nest.dims = PyArray_NDIM(data);
-  for (int d = 0; d < nest.dims; ++d) nest.shape[d] = PyArray_DIM(data, d);
+  shape_of(data, nest);
   nest.views[input] = same_shape(data, data, "data");
   const Type type = type_of(data, "data");
-  require(PyArray_TYPE(bits) == NPY_UINT8 && PyArray_IS_C_CONTIGUOUS(bits) && PyArray_ISWRITEABLE(bits) &&
-              PyArray_SIZE(bits) == static_cast<npy_intp>((nest.size() + 7) / 8),
+  require(bits.kind == Array::bytes && bits.c_contiguous() && bits.writeable &&
+              bits.size() == static_cast<npy_intp>((nest.size() + 7) / 8),
           "`bits` must be writeable, with one bit for each element");
   nb::gil_scoped_release release;
-  pack_signs(nest, type, static_cast<std::uint8_t*>(PyArray_DATA(bits)));
+  pack_signs(nest, type, reinterpret_cast<std::uint8_t*>(bits.data));
 }
 
 void gamma_pullback(nb::handle d_data_, nb::handle d_gamma_, nb::handle upstream_, nb::handle data_,
                     nb::handle gamma_) {
-  PyArrayObject* data = as_array(data_, "data");
-  PyArrayObject* gradient = as_array(upstream_, "d_out");
-  PyArrayObject* gamma = as_array(gamma_, "gamma");
-  PyArrayObject* d_gamma = as_array(d_gamma_, "d_gamma");
+  const Array data = read_array(data_, "data"), gradient = read_array(upstream_, "d_out");
+  const Array gamma = read_array(gamma_, "gamma"), d_gamma = read_array(d_gamma_, "d_gamma");
   GammaPass pass;
-  pass.dims = PyArray_NDIM(data);
+  pass.dims = data.dims;
   pass.type = type_of(data, "data");
   pass.gamma_type = type_of(gamma, "gamma");
   pass.d_gamma_type = type_of(d_gamma, "d_gamma");
   require(type_of(gradient, "d_out") == pass.type, "`d_out` must have the data's dtype");
   require(slope_size(pass.gamma_type) == slope_size(pass.type),
           "`gamma` must be of the arithmetic type or widen to it");
-  require(PyArray_ISWRITEABLE(d_gamma) && PyArray_SAMESHAPE(d_gamma, gamma),
-          "`d_gamma` must be writeable, of gamma's shape");
+  require(d_gamma.writeable && have_same_shape(d_gamma, gamma), "`d_gamma` must be writeable, of gamma's shape");
   pass.input = same_shape(data, data, "data");
   pass.upstream = same_shape(gradient, data, "d_out");
-  std::size_t n = 1;
-  for (int d = 0; d < pass.dims; ++d) {
-    pass.shape[d] = PyArray_DIM(data, d);
-    n *= static_cast<std::size_t>(pass.shape[d]);
-  }
+  for (int d = 0; d < pass.dims; ++d) pass.shape[d] = data.shape[d];
   pass.gamma = view_of(gamma, pass.dims, pass.shape, "gamma");
   pass.d_gamma = view_of(d_gamma, pass.dims, pass.shape, "d_gamma");
-  for (int d = 0; d < pass.dims; ++d) pass.kept[d] = PyArray_DIM(gamma, d) == pass.shape[d];
+  for (int d = 0; d < pass.dims; ++d) pass.kept[d] = gamma.shape[d] == pass.shape[d];
   pass.wants_dx = !d_data_.is_none();
   if (pass.wants_dx) {
-    PyArrayObject* d_data = as_array(d_data_, "out");
-    require(PyArray_ISWRITEABLE(d_data) && type_of(d_data, "out") == pass.type,
-            "`out` must be writeable, of data's dtype");
+    const Array d_data = read_array(d_data_, "out");
+    require(d_data.writeable && type_of(d_data, "out") == pass.type, "`out` must be writeable, of data's dtype");
     pass.dx = same_shape(d_data, data, "out");
   }
+  const auto n = static_cast<std::size_t>(data.size());
   require(n > 0, "`data` must not be empty");
   if (n < release_gil_from) return run_gamma_pass(pass);
   nb::gil_scoped_release release;
@@ -135,12 +134,12 @@ void gamma_pullback(nb::handle d_data_, nb::handle d_gamma_, nb::handle upstream
 }
 
 void draw_slopes(nb::handle out_, std::uint64_t key, double lower, double upper, std::uint64_t first) {
-  PyArrayObject* result = as_array(out_, "out");
-  require(PyArray_IS_C_CONTIGUOUS(result) && PyArray_ISWRITEABLE(result) && type_of(result, "out") == float32,
+  const Array result = read_array(out_, "out");
+  require(result.c_contiguous() && result.writeable && type_of(result, "out") == float32,
           "`out` must be a contiguous float32 array");
   const SlopeRange range = slope_range(key, lower, upper);
-  const auto n = static_cast<std::size_t>(PyArray_SIZE(result));
-  auto* slopes = static_cast<float*>(PyArray_DATA(result));
+  const auto n = static_cast<std::size_t>(result.size());
+  auto* slopes = reinterpret_cast<float*>(result.data);
   nb::gil_scoped_release release;
   constexpr std::size_t share = 1 << 14;
   auto body = [&](std::size_t task) {
@@ -184,12 +183,13 @@ NB_MODULE(_core, m) {
   if (import_numpy() < 0) throw nb::python_error();
   m.doc() = "The compiled kernels; use `rectifier` instead.";
   define_result_memory(m);
+  define_tensors(m);
   m.def(
       "register_bfloat16", [](int number) { bfloat16_number = number; }, nb::arg("number"),
       "Tell NumPy's type number of bfloat16.");
   m.def("apply", &apply, nb::arg("formula"), nb::arg("out"), nb::arg("data"), nb::arg("d_out").none() = nb::none(),
         nb::arg("gamma").none() = nb::none(), nb::arg("slope") = 0.0, nb::arg("key").none() = nb::none(),
-        nb::arg("lower") = 0.0, nb::arg("upper") = 0.0, nb::arg("first") = 0,
+        nb::arg("lower") = 0.0, nb::arg("upper") = 0.0, nb::arg("first") = 0, nb::arg("steps").none() = nb::none(),
         "Write a formula's value, or d_out times its derivative, to out.");
   m.def("register_activation", &register_activation, nb::arg("name"), nb::arg("formula"), nb::arg("has_gamma"),
         nb::arg("is_random"), "Tell a row of the table of activations to `call`.");
@@ -206,7 +206,7 @@ NB_MODULE(_core, m) {
   m.def(
       "in_the_way",
       [](nb::handle target, nb::handle source) {
-        return in_the_way(as_array(target, "target"), as_array(source, "source"));
+        return in_the_way(read_array(target, "target"), read_array(source, "source"));
       },
       nb::arg("target"), nb::arg("source"),
       "Whether writing to target, element after element, can change later elements of source.");

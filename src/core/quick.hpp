@@ -9,7 +9,7 @@
 
 #include "arrays.hpp"
 #include "nest.hpp"
-#include "result_memory.hpp"
+#include "tensors.hpp"
 
 namespace rectifier {
 
@@ -77,48 +77,52 @@ struct QuickCall {
   }
 
   bool read_arrays(nb::handle data_, nb::handle gamma_, nb::handle out_) {
-    if (!plain(data_.ptr()) || has_gamma == gamma_.is_none()) return false;
-    auto* data = reinterpret_cast<PyArrayObject*>(data_.ptr());
+    Array data, given;
+    if (!plain(data_, data) || has_gamma == gamma_.is_none() || (has_gamma && is_tensor(gamma_) != is_tensor(data_)))
+      return false;
     work.type = type_of(data, "data");
-    nest.dims = PyArray_NDIM(data);
-    for (int d = 0; d < nest.dims; ++d) nest.shape[d] = PyArray_DIM(data, d);
-    if (has_gamma && !read_gamma(gamma_)) return false;
+    shape_of(data, nest);
+    Array gamma;
+    if (has_gamma && !read_gamma(gamma_, gamma)) return false;
     if (out_.is_none()) {
-      result = new_like(data);
+      result = new_like(data_, data);
+      given = read_array(result, "out");
     } else {
-      if (!plain(out_.ptr())) return false;
-      auto* given = reinterpret_cast<PyArrayObject*>(out_.ptr());
-      if (!PyArray_SAMESHAPE(given, data) || PyArray_TYPE(given) != PyArray_TYPE(data) || !PyArray_ISWRITEABLE(given) ||
-          in_the_way(given, data) || (has_gamma && in_the_way(given, reinterpret_cast<PyArrayObject*>(gamma_.ptr()))))
+      if (!plain(out_, given) || is_tensor(out_) != is_tensor(data_) || !have_same_shape(given, data) ||
+          given.kind != data.kind || !given.writeable || in_the_way(given, data) ||
+          (has_gamma && in_the_way(given, gamma)))
         return false;
       result = nb::borrow(out_);
     }
     nest.views[input] = same_shape(data, data, "data");
-    nest.views[out] = same_shape(reinterpret_cast<PyArrayObject*>(result.ptr()), data, "out");
+    nest.views[out] = same_shape(given, data, "out");
     nest.used[input] = nest.used[out] = true;
     if (work.drawn) count_elements(nest);
     return true;
   }
 
  private:
-  static bool plain(PyObject* object) {
-    if (!PyArray_CheckExact(object)) return false;
-    auto* array = reinterpret_cast<PyArrayObject*>(object);
-    const int number = PyArray_TYPE(array);
-    const bool known = number == NPY_FLOAT || number == NPY_DOUBLE || number == NPY_HALF || number == bfloat16_number;
-    return known && PyArray_ISBEHAVED_RO(array) && PyArray_NDIM(array) > 0;
+  /// An array of NumPy's own type with axes, or a tensor, of floats. Whoever hands a tensor over knows that it is
+  /// plain.
+  static bool plain(nb::handle object, Array& read) {
+    if (PyArray_CheckExact(object.ptr())) {
+      read = array_of_numpy(reinterpret_cast<PyArrayObject*>(object.ptr()));
+      return read.is_float() && read.dims > 0;
+    }
+    if (!is_tensor(object)) return false;
+    read = array_of_tensor(object, "data");
+    return read.is_float();
   }
 
   /// One slope, or one for each index of axis 1, in the arithmetic type.
-  bool read_gamma(nb::handle gamma_) {
-    if (!plain(gamma_.ptr())) return false;
-    auto* gamma = reinterpret_cast<PyArrayObject*>(gamma_.ptr());
-    work.slope_type = type_of(gamma, "gamma");
+  bool read_gamma(nb::handle gamma_, Array& gamma) {
+    if (!plain(gamma_, gamma)) return false;
+    work.slope_type = static_cast<Type>(gamma.kind);
     if (work.slope_type != (work.type == float64 ? float64 : float32)) return false;
-    const bool shared = PyArray_SIZE(gamma) == 1;
-    if (!shared && (PyArray_NDIM(gamma) != 1 || nest.dims < 2 || PyArray_DIM(gamma, 0) != nest.shape[1])) return false;
-    nest.views[slopes].data = PyArray_BYTES(gamma);
-    if (!shared) nest.views[slopes].strides[1] = PyArray_STRIDE(gamma, 0);
+    const bool shared = gamma.size() == 1;
+    if (!shared && (gamma.dims != 1 || nest.dims < 2 || gamma.shape[0] != nest.shape[1])) return false;
+    nest.views[slopes].data = gamma.data;
+    if (!shared) nest.views[slopes].strides[1] = gamma.stride(0);
     nest.used[slopes] = true;
     return true;
   }

@@ -16,6 +16,16 @@ def set_buffer_limit(bytes: int | None) -> None:
 def release_buffers() -> int:
     """Free the kept blocks; returns their bytes."""
 
+def register_tensors(type: object, empty_like: object) -> None:
+    """
+    Tell a library's type of tensors, and its function that makes one like another.
+    """
+
+def new_like(array: object) -> Any:
+    """
+    An uninitialised array or tensor like another; a large one is on a recycled block.
+    """
+
 def register_bfloat16(number: int) -> None:
     """Tell NumPy's type number of bfloat16."""
 
@@ -30,6 +40,7 @@ def apply(
     lower: float = 0.0,
     upper: float = 0.0,
     first: int = 0,
+    steps: object | None = None,
 ) -> None:
     """Write a formula's value, or d_out times its derivative, to out."""
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from . import _core
 from .backends import numpy as numpy_backend
 
-__all__ = ["BACKENDS", "Backend", "backend_of"]
+__all__ = ["BACKENDS", "QUICK", "Backend", "backend_of"]
 
 
 class Backend(NamedTuple):
@@ -22,6 +26,9 @@ class Backend(NamedTuple):
 
 # Whatever is none of these goes to NumPy's, which turns it into an array.
 BACKENDS = (Backend("numpy", "numpy", "ndarray"), Backend("torch", "torch", "Tensor"))
+
+# The quick path of each type of data: the operator's arguments in, and the result out, or NotImplemented.
+QUICK: dict[type, Callable[..., Any]] = {np.ndarray: _core.call}
 
 _known: dict[type, ModuleType] = {}
 
@@ -40,5 +47,7 @@ def _find(data: object) -> ModuleType:
         if array is not None and isinstance(data, array):
             module = importlib.import_module(f"{__package__}.backends.{row.module}")
             _known[type(data)] = module
+            if hasattr(module, "quick"):
+                QUICK[type(data)] = module.quick
             return module
     return numpy_backend

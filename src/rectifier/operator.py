@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from .dispatch import backend_of
+from .dispatch import QUICK, backend_of
 from .parameters import ACTIVATIONS, LOWER_BOUND, SLOPE, UPPER_BOUND, Call, check_bounds, check_call, finite_as_float32
 from .random import key_from_rng
 
@@ -126,9 +126,11 @@ def leaky_relu(
     array([[-1. , -0.1],
            [ 0. ,  3. ]], dtype=float32)
     """
-    result = _core.call(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis, out)
-    if result is not NotImplemented:
-        return result
+    quick = QUICK.get(type(data))
+    if quick is not None:
+        result = quick(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis, out)
+        if result is not NotImplemented:
+            return result
     call, backend, key = _check(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
     return backend.forward(call, data, gamma, axis, key, out)
 

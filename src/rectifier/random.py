@@ -15,7 +15,6 @@ PHILOX_KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 PHILOX_ROUNDS = 10
 
 _WORD = 0xFFFFFFFF
-_RNG_EXPECTED = "`rng` must be an integer from 0 to 2**64 - 1, a numpy.random.Generator or None"
 
 
 def philox(counter: npt.ArrayLike, key: npt.ArrayLike) -> npt.NDArray[np.uint32]:
@@ -92,7 +91,7 @@ def slopes(first: int, count: int, key: int, lower: float, upper: float) -> npt.
     return np.where(drawn >= highest, last, drawn)
 
 
-def key_from_rng(rng: Any) -> int:
+def key_from_rng(rng: Any, generators: str = "a numpy.random.Generator") -> int:
     """The 64-bit key that `rng` stands for.
 
     Parameters
@@ -100,6 +99,8 @@ def key_from_rng(rng: Any) -> int:
     rng : int, numpy.random.Generator or None
         An integer from 0 to 2**64 - 1 is the key itself. A generator draws one, and so moves on. None takes fresh
         entropy from the operating system.
+    generators : str
+        What the caller takes beside integers and None, for the words of an error.
 
     Returns
     -------
@@ -124,17 +125,18 @@ def key_from_rng(rng: Any) -> int:
         return secrets.randbits(64)
     if isinstance(rng, np.random.Generator):
         return int(rng.integers(2**64, dtype=np.uint64))
+    expected = "`rng` must be an integer from 0 to 2**64 - 1, {} or None, got {}"
     if isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
-        raise TypeError(f"{_RNG_EXPECTED}, got {type(rng).__name__}")
+        raise TypeError(expected.format(generators, type(rng).__name__))
     if not 0 <= int(rng) < 2**64:
-        raise ValueError(f"{_RNG_EXPECTED}, got {int(rng)}")
+        raise ValueError(expected.format(generators, int(rng)))
     return int(rng)
 
 
-def check_rng(rng: Any) -> None:
+def check_rng(rng: Any, generators: str = "a numpy.random.Generator") -> None:
     """Raise what `key_from_rng` raises, but leave a generator where it is."""
     if rng is not None and not isinstance(rng, np.random.Generator):
-        key_from_rng(rng)
+        key_from_rng(rng, generators)
 
 
 def middle_slope(lower: float, upper: float, dtype: npt.DTypeLike = np.float32) -> np.float32 | np.float64:

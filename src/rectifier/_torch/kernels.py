@@ -1,20 +1,24 @@
-"""The kernels on plain strided tensors: the C++ core for those of the CPU, Triton's for those of CUDA.
+"""The kernels on tensors with memory: the C++ core for those of the CPU, Triton's for those of CUDA.
 
-No derivative is recorded here, and nothing intercepts: whoever calls has seen to it. Gamma has as many axes as the data.
+No derivative is recorded here, and nothing intercepts: whoever calls has seen to it. Gamma has as many axes as the
+data. A key is a tensor of 64-bit words; one with axes has a key for each index of as many leading axes of the data.
 """
 
 from __future__ import annotations
 
+import importlib
+import itertools
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from .. import _core
-from ..backends.numpy import BFLOAT16
-from ..parameters import ACTIVATIONS
+from ..parameters import ACTIVATIONS, Call
 
 __all__ = ["Settings", "gamma_pullback", "pack_signs", "pullback", "value"]
+
+_core.register_tensors(Tensor, torch.empty_like)
 
 
 class Settings(NamedTuple):
@@ -24,48 +28,78 @@ class Settings(NamedTuple):
     slope: float
     lower_bound: float
     upper_bound: float
-    first: int = 0  # the index of the first element in the whole of which the data is a part; rrelu draws by it
+    # Where the data are a part of a whole, the index of its first element there, and the steps of the index.
+    first: int = 0
+    steps: tuple[int, ...] | None = None
+
+    @property
+    def is_leaky(self) -> bool:
+        return ACTIVATIONS[self.act_type].is_leaky
+
+    def keeps(self, draws: bool) -> str:
+        """What the gradient of an activation without gamma keeps: see `Call.keeps`."""
+        act_type, slope, lower, upper, _, _ = self
+        return Call(ACTIVATIONS[act_type], slope, lower, upper, draws).keeps
 
 
-def value(out: Tensor, data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
-    """Write the activation's value to out."""
-    return _apply(out, data, None, gamma, key, settings)
+def value(
+    data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings, out: Tensor | None = None
+) -> Tensor:
+    """The activation's value."""
+    out = _core.new_like(data) if out is None else out
+    _apply(out, data, None, gamma, key, settings)
+    return out
 
 
-def pullback(out: Tensor, d_out: Tensor, kept: Tensor, key: Tensor | None, settings: Settings) -> Tensor:
-    """Write d_out times the derivative to out. What is kept of the input is described by `Call.keeps`."""
-    return _apply(out, kept, d_out, None, key, settings)
+def pullback(
+    d_out: Tensor,
+    kept: Tensor,
+    gamma: Tensor | None,
+    key: Tensor | None,
+    settings: Settings,
+    out: Tensor | None = None,
+) -> Tensor:
+    """d_out times the derivative; what is kept is the data, or what `Call.keeps` says."""
+    if out is None:
+        out = _core.new_like(d_out if kept.dtype == torch.uint8 else kept)
+    _apply(out, kept, d_out, gamma, key, settings)
+    return out
 
 
-def gamma_pullback(d_data: Tensor | None, d_gamma: Tensor, d_out: Tensor, data: Tensor, gamma: Tensor) -> None:
-    """Write prelu's two gradients."""
+def gamma_pullback(
+    d_out: Tensor, data: Tensor, gamma: Tensor, d_data: Tensor | None = None, *, wants_d_data: bool = True
+) -> tuple[Tensor | None, Tensor]:
+    """prelu's two gradients."""
+    if wants_d_data and d_data is None:
+        d_data = _core.new_like(data)
     if data.numel() == 0:
-        d_gamma.zero_()
-        return
-    arrays = (None if d_data is None else _array(d_data), *map(_array, (d_gamma, d_out, data, gamma)))
-    _core.gamma_pullback(*arrays)
+        return d_data, torch.zeros_like(gamma)
+    d_gamma = torch.empty_like(gamma)
+    _module(data).gamma_pullback(d_data, d_gamma, d_out, data, gamma)
+    return d_data, d_gamma
 
 
-def pack_signs(bits: Tensor, data: Tensor) -> Tensor:
-    """Write one bit an element: whether it is above zero."""
-    _core.pack_signs(_array(bits), _array(data))
+def pack_signs(data: Tensor) -> Tensor:
+    """One bit an element, in C order: whether it is above zero."""
+    bits = torch.empty((data.numel() + 7) // 8, dtype=torch.uint8, device=data.device)
+    _module(data).pack_signs(bits, data)
     return bits
+
+
+def _module(data: Tensor) -> Any:
+    return _core if data.is_cpu else importlib.import_module(f"{__package__.partition('.')[0]}.kernels.triton")
 
 
 def _apply(
     out: Tensor, data: Tensor, d_out: Tensor | None, gamma: Tensor | None, key: Tensor | None, settings: Settings
-) -> Tensor:
-    _core.apply(
-        ACTIVATIONS[settings.act_type].formula, _array(out), _array(data),
-        None if d_out is None else _array(d_out), None if gamma is None else _array(gamma),
-        settings.slope, None if key is None else int(key) % 2**64, settings.lower_bound, settings.upper_bound,
-        settings.first,
-    )  # fmt: skip
-    return out
-
-
-def _array(tensor: Tensor) -> Any:
-    tensor = tensor.detach()
-    if tensor.dtype == torch.bfloat16:
-        return tensor.view(torch.int16).numpy().view(BFLOAT16)
-    return tensor.numpy()
+) -> None:
+    act_type, slope, lower, upper, first, steps = settings
+    formula = ACTIVATIONS[act_type].formula
+    if key is not None and key.dim():
+        for place in itertools.product(*map(range, key.shape)):
+            part = (None if tensor is None else tensor[place] for tensor in (data, d_out, gamma, key))
+            _apply(out[place], *part, settings)
+        return
+    word = None if key is None else key.item() % 2**64
+    more = (first,) if steps is None else (first, steps)
+    _module(out).apply(formula, out, data, d_out, gamma, slope, word, lower, upper, *more)

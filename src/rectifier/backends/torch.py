@@ -8,58 +8,82 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._torch import functions
+from .. import _core
+from .._torch import compute, functions, operators, outputs  # noqa: F401  (registers the operators)
+from .._torch.arguments import check_rng_for_tensors as check_rng
+from .._torch.arguments import checked_data, checked_gamma, checked_out, checked_upstream, draw_key
 from .._torch.kernels import Settings
-from ..gamma import known_axes
+from .._torch.plain import is_plain, records
 from ..parameters import Call
-from ..random import check_rng as check_numbers
-from ..random import key_from_rng
 
-__all__ = ["check_rng", "draw_key", "forward", "vjp"]
-
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+__all__ = ["check_rng", "draw_key", "forward", "quick", "vjp"]
 
 
-def check_rng(rng: Any) -> None:
-    """Raise what `draw_key` raises, but leave a generator where it is."""
-    if not isinstance(rng, torch.Generator):
-        check_numbers(rng)
-
-
-def draw_key(rng: Any) -> Tensor:
-    """The key of the slopes: 64 bits in a tensor without axes. None draws it from torch's own generator."""
-    if rng is None or isinstance(rng, torch.Generator):
-        return torch.empty((), dtype=torch.int64).random_(-(2**63), None, generator=rng)
-    key = key_from_rng(rng)
-    return torch.tensor(key - (key >> 63 << 64), dtype=torch.int64)
+def quick(data: Any, gamma: Any, *parameters: Any) -> Any:
+    """The operator on plain tensors and arguments without a gradient, or NotImplemented."""
+    if not is_plain(data) or (gamma is not None and not is_plain(gamma)) or records(data, gamma):
+        return NotImplemented
+    out = parameters[-1]
+    if out is None:
+        return _core.call(data, gamma, *parameters)
+    if not is_plain(out) or records(out, None):
+        return NotImplemented
+    result = _core.call(data, gamma, *parameters)
+    if result is not NotImplemented:
+        outputs.count_change(out)
+    return result
 
 
 def forward(call: Call, data: Tensor, gamma: Any, axis: Any, key: Tensor | None, out: Any) -> Tensor:
     """The value of the operator."""
-    data, gamma, shape, settings = _prepared(call, data, gamma, axis)
-    result = functions.value(data, gamma, key, shape, settings)
-    return result if out is None else out.copy_(result)
+    x, aligned, settings = _checked(call, data, gamma, axis)
+    if out is None:
+        return functions.value(x, aligned, key, settings)
+    return outputs.write_value(checked_out(out, x), x, aligned, key, settings)
 
 
 def vjp(
     call: Call, data: Tensor, gamma: Any, axis: Any, key: Tensor | None, out: Any
 ) -> tuple[Tensor, Callable[..., Any]]:
     """The value, and the function that takes a gradient of the output back to the inputs."""
-    data, gamma, shape, settings = _prepared(call, data, gamma, axis)
-    result = functions.value(data, gamma, key, shape, settings)
-    if gamma is not None:
-        return result, lambda d_out, out=None: functions.gamma_pullback(d_out, data, gamma, shape)
-    kept = functions.kept(data, result, key, settings)
-    return result, lambda d_out, out=None: functions.pullback(d_out, kept, key, settings)
+    x, aligned, settings = _checked(call, data, gamma, axis)
+    input_kept, gamma_kept = x, aligned
+    if out is None:
+        y = functions.value(x, aligned, key, settings)
+    else:
+        checked_out(out, x)
+        input_kept = outputs.kept_apart(out, x)
+        gamma_kept = None if aligned is None else outputs.kept_apart(out, aligned)
+        y = outputs.write_value(out, x, aligned, key, settings)
+    if gamma_kept is not None:
+        return y, _gamma_pullback(input_kept, gamma_kept, gamma if isinstance(gamma, Tensor) else gamma_kept)
+    kept = compute.kept(input_kept, y, key, settings)
+
+    def pullback(d_out: Any, out: Any = None) -> Tensor:
+        g, target = checked_upstream(d_out, y), checked_out(out, y)
+        return outputs.write(target, functions.pullback(g, kept, None, key, settings))
+
+    return y, pullback
 
 
-def _prepared(call: Call, data: Tensor, gamma: Any, axis: Any) -> tuple[Tensor, Tensor | None, Any, Settings]:
-    """The data as floats, gamma and the shape that lays it along the data, and the rounded numbers."""
-    if data.dtype not in _FLOATS:
-        raise TypeError(f"`data` must be of dtype float16, bfloat16, float32 or float64, got {data.dtype}")
-    call = call.rounded(data.dtype == torch.float64)
-    settings = Settings(call.activation.name, call.slope, call.lower_bound, call.upper_bound)
-    if not call.activation.has_gamma:
-        return data, None, None, settings
-    gamma = torch.as_tensor(gamma)
-    return data, gamma, known_axes(tuple(data.shape), tuple(gamma.shape), axis), settings
+def _gamma_pullback(x: Tensor, aligned: Tensor, gamma: Tensor) -> Callable[..., Any]:
+    def pullback(d_out: Any, out: Any = None) -> tuple[Tensor, Tensor]:
+        out = (None, None) if out is None else out
+        if not isinstance(out, tuple) or len(out) != 2:
+            raise TypeError(f"`out` must be a pair of tensors for 'prelu', or None, got {type(out).__name__}")
+        g = checked_upstream(d_out, x)
+        targets = checked_out(out[0], x), checked_out(out[1], gamma)
+        d_data, d_gamma = functions.gamma_pullback(g, x, aligned)
+        results = d_data, d_gamma.reshape(gamma.shape).to(gamma.dtype)
+        d_data, d_gamma = (outputs.write(target, result) for target, result in zip(targets, results, strict=True))
+        return d_data, d_gamma
+
+    return pullback
+
+
+def _checked(call: Call, data: Tensor, gamma: Any, axis: Any) -> tuple[Tensor, Tensor | None, Settings]:
+    """The data as floats, gamma lined up with them, and the numbers as the operators take them."""
+    x = checked_data(data)
+    call = call.rounded(x.dtype == torch.float64)
+    aligned = checked_gamma(x, gamma, axis) if call.activation.has_gamma else None
+    return x, aligned, Settings(call.activation.name, call.slope, call.lower_bound, call.upper_bound)

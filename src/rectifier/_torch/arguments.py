@@ -1,0 +1,97 @@
+"""Tensors as arguments: what they have to be, and the words for what is wrong with one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..gamma import gamma_axes, known_axes
+from ..random import check_rng, key_from_rng
+from .plain import FLOATS
+
+__all__ = ["check_rng_for_tensors", "checked_data", "checked_gamma", "checked_out", "checked_upstream", "draw_key"]
+
+_GENERATORS = "a torch.Generator, a numpy.random.Generator"
+
+
+def check_rng_for_tensors(rng: Any) -> None:
+    """Raise what `draw_key` raises, but leave a generator where it is."""
+    if not isinstance(rng, torch.Generator):
+        check_rng(rng, _GENERATORS)
+
+
+def draw_key(rng: Any) -> Tensor:
+    """The key of the slopes, 64 bits in a tensor without axes. None draws it from torch's generator of the CPU."""
+    if rng is None:
+        return torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64)
+    if isinstance(rng, torch.Generator):
+        return torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64, generator=rng, device=rng.device).cpu()
+    key = key_from_rng(rng, _GENERATORS)
+    return torch.tensor(key - (key >> 63 << 64), dtype=torch.int64)
+
+
+def checked_data(data: Tensor) -> Tensor:
+    """The data as floats: integers and bools become torch's default dtype, as in torch's own functions."""
+    if data.layout is not torch.strided:
+        raise TypeError(f"`data` must be a tensor with strides, got one with layout {data.layout}")
+    return data if data.dtype in FLOATS else _as_floats("data", data)
+
+
+def checked_gamma(data: Tensor, gamma: Any, axis: Any) -> Tensor:
+    """Gamma with as many axes as the data, in the arithmetic type or one that widens to it."""
+    if not isinstance(gamma, Tensor):
+        try:
+            gamma = torch.as_tensor(gamma, device=data.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"`gamma` must be an array of real numbers, got {type(gamma).__name__}: {error}") from None
+    if gamma.device != data.device:
+        raise ValueError(f"`gamma` must be on the device of `data`, {data.device}, got {gamma.device}")
+    if gamma.dtype not in FLOATS:
+        gamma = _as_floats("gamma", gamma)
+    find = gamma_axes if torch.compiler.is_compiling() else known_axes
+    shape = find(tuple(data.shape), tuple(gamma.shape), axis)
+    arithmetic = torch.float64 if data.dtype == torch.float64 else torch.float32
+    if gamma.dtype != arithmetic and (arithmetic == torch.float64 or gamma.dtype == torch.float64):
+        gamma = gamma.to(arithmetic)
+    return gamma if tuple(gamma.shape) == shape else gamma.reshape(shape)
+
+
+def checked_out(out: Any, like: Tensor, name: str = "out") -> Any:
+    """The tensor to write to, once it is known to fit."""
+    if out is None:
+        return None
+    if not isinstance(out, Tensor):
+        raise TypeError(f"`{name}` must be a tensor or None, got {type(out).__name__}")
+    if out.shape != like.shape:
+        raise ValueError(f"`{name}` must have shape {tuple(like.shape)}, got {tuple(out.shape)}")
+    if out.dtype != like.dtype:
+        raise TypeError(f"`{name}` must be of dtype {like.dtype}, got {out.dtype}")
+    if out.device != like.device:
+        raise ValueError(f"`{name}` must be on the device {like.device}, got {out.device}")
+    if any(step == 0 and size > 1 for size, step in zip(out.shape, out.stride(), strict=True)):
+        raise ValueError(f"`{name}` must have memory for each element, got an expanded tensor")
+    return out
+
+
+def checked_upstream(d_out: Any, like: Tensor) -> Tensor:
+    """The gradient with respect to the output, of the output's shape and dtype."""
+    if not isinstance(d_out, Tensor):
+        try:
+            d_out = torch.as_tensor(d_out, device=like.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"`d_out` must be an array of real numbers, got {type(d_out).__name__}: {error}") from None
+    if d_out.dtype not in FLOATS:
+        d_out = _as_floats("d_out", d_out)
+    if d_out.shape != like.shape:
+        raise ValueError(f"`d_out` must have shape {tuple(like.shape)}, got {tuple(d_out.shape)}")
+    return d_out if d_out.dtype == like.dtype else d_out.to(like.dtype)
+
+
+def _as_floats(name: str, tensor: Tensor) -> Tensor:
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.is_quantized:
+        raise TypeError(
+            f"`{name}` must be of dtype float16, bfloat16, float32, float64, an integer or bool, got {tensor.dtype}"
+        )
+    return tensor.to(torch.get_default_dtype())
