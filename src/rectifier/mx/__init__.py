@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from . import attribute, base, context, name, random, symbol
+from . import attribute, base, context, graph, name, random, symbol
 from .attribute import AttrScope
 from .base import MXNetError
 from .context import Context, cpu, cpu_pinned, current_context, gpu
@@ -30,6 +30,7 @@ __all__ = [
     "cpu_pinned",
     "current_context",
     "gpu",
+    "graph",
     "name",
     "random",
     "rnd",

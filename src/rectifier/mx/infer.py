@@ -15,7 +15,7 @@ from .type_rules import TYPE_RULES, merge_types, same_type
 if TYPE_CHECKING:
     from .symbol_type import Symbol
 
-__all__ = ["Result", "node_shapes", "shapes", "types"]
+__all__ = ["Result", "node_shapes", "node_types", "shapes", "types"]
 
 Result = tuple[list[Any] | None, list[Any] | None, list[Any] | None]
 T = TypeVar("T")
@@ -113,14 +113,19 @@ def _legacy_shape(shape: Shape | None) -> Shape:
 def types(symbol: Symbol, args: Sequence[Any], kwargs: Mapping[str, Any], *, partial: bool) -> Result:
     """What `Symbol.infer_type` and `infer_type_partial` return."""
     given = {key: dtype_number(dtype) for key, dtype in _by_name(symbol, args, kwargs, "dtypes").items()}
-    facts: _Facts[int] = _Facts(symbol.outputs, merge_types)
-    for node in facts.nodes:
-        if node.is_variable:
-            number = given.get(node.name, _declared_type(node))
-            facts.learn(Entry(node), number)
-    facts.spread(_type_rule)
+    facts = node_types(symbol.outputs, given)
     complete = all(number is not None for number in _heads_and_variables(symbol, facts))
     return _result(symbol, facts, _numpy_type, partial, complete, "dtype", "")
+
+
+def node_types(outputs: list[Entry], given: Mapping[str, int]) -> _Facts[int]:
+    """The dtypes of all outputs in a graph as MXNet's numbers: ``node_types(...)[entry]``, None where unknown."""
+    facts: _Facts[int] = _Facts(outputs, merge_types)
+    for node in facts.nodes:
+        if node.is_variable:
+            facts.learn(Entry(node), given.get(node.name, _declared_type(node)))
+    facts.spread(_type_rule)
+    return facts
 
 
 def _type_rule(node: Node) -> Rule[int] | None:

@@ -1,0 +1,16 @@
+"""MXNet's graphs as ONNX models, and ONNX models of these activations as graphs.
+
+Needs the package `onnx` (``pip install rectifier[onnx]``).
+"""
+
+from __future__ import annotations
+
+try:
+    import onnx as _onnx  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("rectifier.onnx needs the package onnx: pip install 'rectifier[onnx]'") from error
+
+from .exporter import UnsupportedOperators, export, latest_opset
+from .importer import import_model
+
+__all__ = ["UnsupportedOperators", "export", "import_model", "latest_opset"]

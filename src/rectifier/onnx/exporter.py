@@ -1,0 +1,283 @@
+"""From a symbol and its parameters to an ONNX model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, ValueInfoProto, helper
+
+from ..mx import params_file
+from ..mx.base import DTYPES, dtype_number, replace_file
+from ..mx.graph import Entry, Node, walk
+from ..mx.infer import node_shapes, node_types
+from ..mx.operators import output_count, output_name, parameters_of
+from ..mx.symbol import Symbol, load
+from . import activations as _activations  # noqa: F401 - enters its translators in the table
+from .builder import Builder, Tensor, element_type
+from .translators import TRANSLATORS, Call
+
+__all__ = ["OLDEST_OPSET", "UnsupportedOperators", "export", "latest_opset"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+OLDEST_OPSET = 9
+_DEFAULT_OPSET = 17
+
+
+class UnsupportedOperators(ValueError):
+    """A graph has operators that have no translation.
+
+    Attributes
+    ----------
+    nodes : dict of str to list of str
+        The names of the nodes, by operator.
+    """
+
+    def __init__(self, nodes: Mapping[str, list[str]]) -> None:
+        self.nodes = dict(nodes)
+        listed = "; ".join(f"{op} ({', '.join(names)})" for op, names in nodes.items())
+        super().__init__(f"these operators have no translation: {listed}")
+
+
+def latest_opset() -> int:
+    """The latest version of ONNX's operators that the installed package `onnx` knows."""
+    return int(onnx.defs.onnx_opset_version())
+
+
+def export(
+    symbol: Symbol | str | os.PathLike[str],
+    params: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    shapes: Mapping[str, Sequence[int | str]] | None = None,
+    opset: int = _DEFAULT_OPSET,
+    *,
+    dtype: Any = np.float32,
+    exact: bool = False,
+    path: str | os.PathLike[str] | None = None,
+) -> ModelProto:
+    """An ONNX model that computes what the symbol computes in inference.
+
+    Parameters
+    ----------
+    symbol : Symbol or path-like
+        The graph, or a ``-symbol.json`` file.
+    params : mapping of str to array_like, or path-like, optional
+        Arrays by the names of the graph's variables, with or without ``arg:`` and ``aux:``; or a `.params` file.
+        Variables that are not here become inputs of the model.
+    shapes : mapping of str to sequence of int or str, optional
+        The inputs' shapes; a string names a size that is free, such as the batch's.
+    opset : int, default 17
+        The version of ONNX's operators, from 9 on.
+    dtype : dtype, default float32
+        Of inputs whose dtype nothing else decides: float16, float32 or float64.
+    exact : bool, default False
+        Whether elu, selu and gelu are spelled out so that they keep their relative accuracy in the tails, also where
+        ONNX has an operator for them. In float64, and gelu below opset 20, they are in any case.
+    path : path-like, optional
+        Where to write the model as well; a file that is there is replaced whole or not at all.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Has passed ONNX's checker with full type and shape inference. Inputs and outputs have MXNet's names.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of range, or shapes or dtypes do not fit together.
+    UnsupportedOperators
+        If operators have no translation: all of them, with their nodes. Nothing has been written then.
+
+    Notes
+    -----
+    prelu's slope of shape (C,) is written as (C, 1, 1) for data of four dimensions, since ONNX aligns shapes from the
+    last axis. rrelu is LeakyRelu with the middle of its bounds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rectifier import mx
+    >>> from rectifier.onnx import export
+    >>> symbol = mx.sym.LeakyReLU(mx.sym.Variable("data"), act_type="prelu", name="act")
+    >>> model = export(symbol, {"act_gamma": np.full(3, 0.25, np.float32)}, {"data": ("N", 3, 8, 8)})
+    >>> [node.op_type for node in model.graph.node], list(model.graph.initializer[0].dims)
+    (['PRelu'], [3, 1, 1])
+    """
+    if not isinstance(opset, int) or not OLDEST_OPSET <= opset <= latest_opset():
+        raise ValueError(f"`opset` must be an integer from {OLDEST_OPSET} to {latest_opset()}, got {opset!r}")
+    if not isinstance(symbol, Symbol):
+        symbol = load(symbol)
+    _refuse_unsupported(symbol.outputs)
+    model = _Export(symbol, _arrays(params), dict(shapes or {}), np.dtype(dtype), Builder(opset, exact=exact)).model()
+    onnx.checker.check_model(model, full_check=True)
+    if path is not None:
+        replace_file(path, [model.SerializeToString()])
+    return model
+
+
+def _refuse_unsupported(outputs: list[Entry]) -> None:
+    missing: dict[str, list[str]] = {}
+    for node in walk(outputs):
+        if node.op is not None and node.op not in TRANSLATORS:
+            missing.setdefault(node.op, []).append(node.name)
+    if missing:
+        raise UnsupportedOperators(missing)
+
+
+def _arrays(params: Mapping[str, Any] | str | os.PathLike[str] | None) -> dict[str, Array]:
+    if isinstance(params, (str, os.PathLike)):
+        loaded = params_file.load(params)
+        if not isinstance(loaded, dict):
+            raise ValueError("`params` must hold arrays with names, got a list")
+        params = loaded
+    arguments, states = params_file.split_names(params or {})
+    return {name: _array(value) for name, value in {**arguments, **states}.items()}
+
+
+def _array(value: Any) -> Array:
+    """An array of NumPy's, from anything that has one: MXNet's NDArray has `asnumpy`."""
+    return np.asarray(value.asnumpy() if hasattr(value, "asnumpy") else value)
+
+
+class _Export:
+    """The steps of one export."""
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        arrays: dict[str, Array],
+        shapes: dict[str, Sequence[int | str]],
+        dtype: np.dtype[Any],
+        builder: Builder,
+    ) -> None:
+        self._symbol = symbol
+        self._arrays = arrays
+        self._given = shapes
+        self._b = builder
+        self._nodes = list(walk(symbol.outputs))
+        self._variables = list(dict.fromkeys(node.name for node in self._nodes if node.is_variable))
+        self._check_names()
+        known = {name: tuple(size if isinstance(size, int) else -1 for size in shape) for name, shape in shapes.items()}
+        known.update({name: arrays[name].shape for name in self._variables if name in arrays})
+        self._shapes = node_shapes(symbol.outputs, known)
+        self._types = node_types(symbol.outputs, self._known_types(dtype))
+        self._tensors: dict[tuple[int, int], Tensor] = {}
+        self._parameters: dict[str, Array] = {}
+
+    def _check_names(self) -> None:
+        for name, shape in self._given.items():
+            if name not in self._variables or name in self._arrays:
+                free = [other for other in self._variables if other not in self._arrays]
+                raise ValueError(f"`shapes` must name inputs of the graph, which are {', '.join(free)}, got {name!r}")
+            for size in shape:
+                if isinstance(size, bool) or not isinstance(size, (int, str)) or (isinstance(size, int) and size < 1):
+                    raise ValueError(f"`shapes` must have sizes of 1 and more, or names, got {size!r} for {name!r}")
+
+    def _known_types(self, dtype: np.dtype[Any]) -> dict[str, int]:
+        """The dtypes of the parameters; that of an input which nothing else decides is `dtype`."""
+        if dtype not in (np.float16, np.float32, np.float64):
+            raise ValueError(f"`dtype` must be float16, float32 or float64, got {dtype}")
+        known = {name: dtype_number(self._arrays[name].dtype) for name in self._variables if name in self._arrays}
+        for name in self._variables:
+            types = node_types(self._symbol.outputs, known)
+            node = next(node for node in self._nodes if node.is_variable and node.name == name)
+            if types[Entry(node)] is None:
+                known[name] = dtype_number(dtype)
+        return known
+
+    def _tensor(self, entry: Entry, name: str) -> Tensor:
+        number = self._types[entry]
+        if number is None:
+            raise ValueError(f"the dtype of {name!r} does not follow from the parameters and `dtype`")
+        return Tensor(name, self._shapes[entry], DTYPES[number])
+
+    def model(self) -> ModelProto:
+        """The finished model."""
+        b = self._b
+        inputs = [name for name in self._variables if name not in self._arrays]
+        taken = {name: b.unique(name) for name in inputs}
+        outputs = self._output_names()
+        for node in self._nodes:
+            if node.is_variable:
+                name = taken[node.name] if node.name in taken else self._parameter(node.name)
+                self._tensors[id(node), 0] = self._tensor(Entry(node), name)
+            else:
+                self._translate(node, outputs)
+        heads = [self._head(i, entry, outputs) for i, entry in enumerate(self._symbol.outputs)]
+        graph = helper.make_graph(
+            b.finished_nodes(),
+            self._symbol.name or "graph",
+            [self._input(name) for name in inputs],
+            heads,
+            self._used_initializers(),
+        )
+        imports = [helper.make_opsetid("", b.opset)]
+        return helper.make_model(
+            graph,
+            opset_imports=imports,
+            ir_version=helper.find_min_ir_version_for(imports),
+            producer_name="rectifier",
+        )
+
+    def _parameter(self, name: str) -> str:
+        """The tensor of a parameter, written once."""
+        if name not in self._parameters:
+            self._parameters[name] = self._arrays[name]
+            self._b.initializer(name, self._arrays[name])
+        return name
+
+    def _output_names(self) -> dict[tuple[int, int], str]:
+        """The names of the model's outputs, for those that a node makes; a second mention of one gets a copy."""
+        names: dict[tuple[int, int], str] = {}
+        for entry in self._symbol.outputs:
+            if not entry.node.is_variable and (id(entry.node), entry.output) not in names:
+                names[id(entry.node), entry.output] = self._b.unique(output_name(entry))
+        return names
+
+    def _translate(self, node: Node, outputs: dict[tuple[int, int], str]) -> None:
+        assert node.op is not None
+        self._b.scope = node.name or node.op
+        inputs = tuple(self._tensors[id(entry.node), entry.output] for entry in node.inputs)
+        call = Call(self._b, node, parameters_of(node), inputs, lambda tensor: self._parameters.get(tensor.name))
+        try:
+            results = TRANSLATORS[node.op](call)
+        except ValueError as error:
+            raise ValueError(f"{error}, in node {node.name!r} (operator {node.op})") from None
+        for i, name in enumerate(results[: output_count(node)]):
+            wanted = outputs.get((id(node), i))
+            tensor = self._tensor(Entry(node, i), name if wanted is None else self._renamed(name, wanted))
+            self._tensors[id(node), i] = tensor
+
+    def _renamed(self, name: str, wanted: str) -> str:
+        """The same value under the name of an output of the model."""
+        if not self._b.rename(name, wanted):
+            self._b.rename(self._b.op("Identity", name), wanted)
+        return wanted
+
+    def _input(self, name: str) -> ValueInfoProto:
+        node = next(node for node in self._nodes if node.is_variable and node.name == name)
+        tensor = self._tensors[id(node), 0]
+        if tensor.shape is None:
+            raise ValueError(f"`shapes` must have the shape of input {name!r}, which does not follow from the others")
+        sizes = list(self._given.get(name, tensor.shape))
+        free = [size if size != -1 else f"{name}_{i}" for i, size in enumerate(sizes)]
+        return helper.make_tensor_value_info(tensor.name, element_type(tensor.dtype), free)
+
+    def _head(self, i: int, entry: Entry, outputs: dict[tuple[int, int], str]) -> ValueInfoProto:
+        """An output of the model. ONNX wants a node behind each, and each once."""
+        key = (id(entry.node), entry.output)
+        tensor = self._tensors[key]
+        earlier = [(id(other.node), other.output) for other in self._symbol.outputs[:i]]
+        name = tensor.name
+        if key not in outputs or key in earlier:
+            name = self._renamed(tensor.name, self._b.unique(f"{tensor.name}_output"))
+        shape = None if tensor.shape is None else [size if size != -1 else None for size in tensor.shape]
+        return helper.make_tensor_value_info(name, element_type(tensor.dtype), shape)
+
+    def _used_initializers(self) -> list[onnx.TensorProto]:
+        """Without parameters that nothing reads in their own shape."""
+        read = {name for node in self._b.nodes for name in node.input}
+        return [tensor for name, tensor in self._b.initializers.items() if name in read]
