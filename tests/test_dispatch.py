@@ -25,6 +25,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     library.Stranger = Stranger
     monkeypatch.setitem(sys.modules, "strangers", library)
     monkeypatch.setitem(sys.modules, "rectifier.backends.stranger", module)
+    monkeypatch.setattr(dispatch.backends, "stranger", module, raising=False)
     monkeypatch.setattr(
         dispatch, "BACKENDS", (*dispatch.BACKENDS, dispatch.Backend("stranger", "strangers", "Stranger"))
     )

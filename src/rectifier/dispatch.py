@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _core
+from . import _core, backends
 from .backends import numpy as numpy_backend
 
 __all__ = ["BACKENDS", "QUICK", "Backend", "backend_of"]
@@ -45,9 +45,18 @@ def _find(data: object) -> ModuleType:
         # A library that nobody has imported has made no array.
         array = getattr(sys.modules.get(row.library), row.array, None)
         if array is not None and isinstance(data, array):
-            module = importlib.import_module(f"{__package__}.backends.{row.module}")
+            _load(row.module)
+            module: ModuleType = getattr(backends, row.module)
             _known[type(data)] = module
             if hasattr(module, "quick"):
                 QUICK[type(data)] = module.quick
             return module
     return numpy_backend
+
+
+def _load(name: str) -> None:
+    importlib.import_module(f"{backends.__name__}.{name}")
+
+
+# A first call under torch.compile loads the back-end while it traces: what `assume_constant_result` of torch would set.
+vars(_load)["_dynamo_marked_constant"] = True

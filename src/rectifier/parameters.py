@@ -12,8 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .random import middle_slope
-
 __all__ = [
     "ACTIVATIONS",
     "LOWER_BOUND",
@@ -106,14 +104,13 @@ class Call(NamedTuple):
             if name in self.activation.reads and not (wide and name == "slope"):
                 finite_as_float32(name, getattr(self, name))
         if self.activation.is_random and not self.training:
-            middle = middle_slope(self.lower_bound, self.upper_bound, np.float64 if wide else np.float32)
-            return self._replace(slope=float(middle))
+            return self._replace(slope=0.5 * (self.lower_bound + self.upper_bound))
         return self
 
 
 def finite(name: str, value: object) -> float:
     """The value as a float, if it is a finite real number."""
-    if type(value) is float and math.isfinite(value):
+    if type(value) is float and abs(value) < math.inf:
         return value
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"`{name}` must be a number, got {value!r}")

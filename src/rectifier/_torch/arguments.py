@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..gamma import gamma_axes, known_axes
 from ..random import check_rng, key_from_rng
-from .plain import FLOATS
+from .plain import FLOATS, is_plain
 
 __all__ = ["check_rng_for_tensors", "checked_data", "checked_gamma", "checked_out", "checked_upstream", "draw_key"]
 
@@ -50,7 +50,7 @@ def checked_gamma(data: Tensor, gamma: Any, axis: Any) -> Tensor:
         raise ValueError(f"`gamma` must be on the device of `data`, {data.device}, got {gamma.device}")
     if gamma.dtype not in FLOATS:
         gamma = _as_floats("gamma", gamma)
-    find = gamma_axes if torch.compiler.is_compiling() else known_axes
+    find = known_axes if is_plain(data) else gamma_axes  # what is traced may have symbols in its shape
     shape = find(tuple(data.shape), tuple(gamma.shape), axis)
     arithmetic = torch.float64 if data.dtype == torch.float64 else torch.float32
     if gamma.dtype != arithmetic and (arithmetic == torch.float64 or gamma.dtype == torch.float64):

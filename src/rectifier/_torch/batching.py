@@ -21,7 +21,7 @@ def value(
 
     size = info.batch_size
     data, key = _first(data, axes[0], size), _keys(key, axes[2], size)
-    return unbatched(data, _along(gamma, axes[1]), key, _batched(settings)), 0
+    return unbatched(data, _along(gamma, axes[1]), key, Settings(*settings)), 0
 
 
 def pullback(
@@ -35,7 +35,7 @@ def pullback(
         kept = _unpacked(_first(kept, axes[1], size), (size, *shape), d_out.dtype)
         axes = (axes[0], 0, *axes[2:])
     d_out, kept, key = _first(d_out, axes[0], size), _first(kept, axes[1], size), _keys(key, axes[3], size)
-    return unbatched(d_out, kept, _along(gamma, axes[2]), key, _batched(settings)), 0
+    return unbatched(d_out, kept, _along(gamma, axes[2]), key, Settings(*settings)), 0
 
 
 def gamma_pullback(info: Any, axes: Any, d_out: Tensor, data: Tensor, gamma: Tensor) -> tuple[Any, Any]:
@@ -60,10 +60,6 @@ def _along(gamma: Tensor | None, axis: Axis) -> Tensor | None:
 def _keys(key: Tensor | None, axis: Axis, size: int) -> Tensor | None:
     """A key for each of the batch, the same one where randomness is the same."""
     return None if key is None else _first(key, axis, size)
-
-
-def _batched(settings: Any) -> Settings:
-    return Settings(*(settings[0] if isinstance(settings[0], Settings) else settings))
 
 
 def _unpacked(bits: Tensor, shape: Any, dtype: torch.dtype) -> Tensor:

@@ -10,20 +10,26 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch._functorch.utils import enable_single_level_autograd_function
 
-from . import batching, compute, kernels
+from . import compute, kernels
 from .curvature import curvature
 from .kernels import Settings
-from .plain import is_plain, records, transforming
+from .plain import is_plain, records
 
 __all__ = ["GammaPullback", "InPlace", "Pullback", "Value", "apply", "gamma_pullback", "pullback", "value"]
 
 
 def apply(function: Any, *arguments: Any) -> Any:
-    """`function.apply`, which binds the arguments to the signature each time, for 40 us; only torch.func needs that."""
-    if transforming():
-        return function.apply(*arguments)
-    return super(torch.autograd.Function, function).apply(*arguments)
+    """`function.apply` without what that does for torch.func, which costs 40 us and which the dispatcher does for us.
+
+    A transform that is at work calls an operator's autograd kernel once for each of its levels.
+    """
+    direct = super(torch.autograd.Function, function).apply
+    if not torch._C._are_functorch_transforms_active():
+        return direct(*arguments)
+    with enable_single_level_autograd_function():
+        return direct(*arguments)
 
 
 def value(data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
@@ -31,7 +37,7 @@ def value(data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Sett
     if is_plain(data) and (gamma is None or is_plain(gamma)):
         if not records(data, gamma):
             return kernels.value(data, gamma, key, settings)
-    elif not transforming():
+    else:
         return cast(Tensor, torch.ops.rectifier.leaky_relu.default(data, gamma, key, *settings))
     return cast(Tensor, apply(Value, data, gamma, key, settings))
 
@@ -41,7 +47,7 @@ def pullback(d_out: Tensor, kept: Tensor, gamma: Tensor | None, key: Tensor | No
     if is_plain(d_out) and is_plain(kept) and (gamma is None or is_plain(gamma)):
         if not records(d_out, kept) and not records(gamma):
             return kernels.pullback(d_out, kept, gamma, key, settings)
-    elif not transforming():
+    else:
         return cast(Tensor, torch.ops.rectifier.pullback.default(d_out, kept, gamma, key, *settings))
     return cast(Tensor, apply(Pullback, d_out, kept, gamma, key, settings))
 
@@ -51,7 +57,7 @@ def gamma_pullback(d_out: Tensor, data: Tensor, gamma: Tensor) -> Any:
     if is_plain(d_out) and is_plain(data) and is_plain(gamma):
         if not records(d_out, data) and not records(gamma):
             return kernels.gamma_pullback(d_out, data, gamma)
-    elif not transforming():
+    else:
         return torch.ops.rectifier.gamma_pullback.default(d_out, data, gamma)
     return apply(GammaPullback, d_out, data, gamma)
 
@@ -83,8 +89,6 @@ class Value(torch.autograd.Function):
         kept, gamma, key = ctx.saved_tensors
         along_data = None if d_data is None else pullback(d_data, kept, gamma, key, ctx.settings)
         return _sum(along_data, None if d_gamma is None else _below_zero(kept, kept * d_gamma))
-
-    vmap = staticmethod(batching.value)
 
 
 class InPlace(torch.autograd.Function):
@@ -141,8 +145,6 @@ class Pullback(torch.autograd.Function):
             None if t_gamma is None else _below_zero(kept, d_out * t_gamma),
         )
 
-    vmap = staticmethod(batching.pullback)
-
 
 class GammaPullback(torch.autograd.Function):
     """prelu's two gradients: d_out where x > 0 and gamma * d_out elsewhere, and the sums of d_out * x elsewhere."""
@@ -173,8 +175,6 @@ class GammaPullback(torch.autograd.Function):
         products = _sum(None if t_d_out is None else t_d_out * data, None if t_data is None else d_out * t_data)
         d_gamma = torch.zeros_like(gamma) if products is None else _below_zero(data, products).sum_to_size(gamma.shape)
         return torch.zeros_like(data) if d_data is None else d_data, d_gamma.to(gamma.dtype)
-
-    vmap = staticmethod(batching.gamma_pullback)
 
 
 def _prelu_pullback(d_out: Tensor, data: Tensor, gamma: Tensor) -> Tensor:

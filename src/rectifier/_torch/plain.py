@@ -44,7 +44,7 @@ def is_plain(tensor: Any) -> bool:
     """Whether the tensor has memory of its own that nothing stands before: no tracing, transform, mode or subclass."""
     return (
         type(tensor) in _KINDS
-        and not torch.compiler.is_compiling()
+        and not torch.compiler.is_dynamo_compiling()
         and _dispatch_keys(tensor).raw_repr() in _PLAIN
         and _dispatch_tls_local_include_set().raw_repr() in _UNTOUCHED
         and not _len_torch_function_stack()
@@ -60,4 +60,4 @@ def records(first: Tensor | None, second: Tensor | None = None) -> bool:
 
 def transforming() -> bool:
     """Whether a transform of torch.func is at work that has to see the derivatives."""
-    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
+    return not torch.compiler.is_dynamo_compiling() and torch._C._are_functorch_transforms_active()
