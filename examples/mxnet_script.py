@@ -73,7 +73,8 @@ def symbols(folder):
     mx.model.save_checkpoint(prefix, 1, net, {"act_gamma": executor.arg_dict["act_gamma"]}, {})
     loaded, arguments, _ = mx.model.load_checkpoint(prefix, 1)
     show("loaded", *loaded.eval(data=mx.nd.array([[-1.0, -1.0, -1.0]]), **arguments))
-    print(open(prefix + "-symbol.json").read())
+    with open(prefix + "-symbol.json") as file:
+        print(file.read())
 
 
 class Net(mx.gluon.HybridBlock):

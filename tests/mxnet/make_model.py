@@ -4,9 +4,8 @@
 
 The model has three channels. It scales and shifts each, applies prelu with a slope for each, scales again, and applies
 gelu. It is trained for a few steps, so that no parameter is where it started, and exported as gluon exports:
-channels-symbol.json and channels-0000.params. channels-check.params holds an input and what MXNet makes of it. The width
-of the data is three, as is the number of channels: the case in which a converter that puts slopes on the wrong axis
-goes unnoticed.
+channels-symbol.json and channels-0000.params. channels-check.params holds an input and what MXNet makes of it. The
+data is as wide as there are channels: the case in which slopes on the wrong axis go unnoticed.
 """
 
 import os

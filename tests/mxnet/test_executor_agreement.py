@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from number_programs import assert_agree, graph_program, run_ours
 
-pytest.importorskip("torch")
+from torch_library import torch  # noqa: F401 - skips without it
 
 DTYPES = ("float16", "float32", "float64")
 

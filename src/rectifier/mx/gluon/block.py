@@ -253,12 +253,13 @@ class HybridBlock(Block):
     def _infer_shapes(self, *inputs: NDArray) -> None:
         """Give the parameters the sizes that follow from the inputs, and make their arrays."""
         graph, names = self._graph(len(inputs))
-        shapes, _, _ = graph.infer_shape(**{key: array.shape for key, array in zip(names, inputs, strict=True)})
-        found = dict(zip(graph.list_arguments(), shapes or [], strict=bool(shapes)))
+        known = {key: array.shape for key, array in zip(names, inputs, strict=True)}
+        arguments, _, states = graph.infer_shape_partial(**known)
+        found = dict(zip(graph.list_arguments(), arguments or [], strict=True))
+        found.update(zip(graph.list_auxiliary_states(), states or [], strict=True))
         for parameter in self.collect_params().values():
             if parameter._waiting is not None and parameter.name in found:
-                parameter.shape = found[parameter.name]
-                parameter._make()
+                parameter.infer(found[parameter.name])
 
     def _graph(self, count: int) -> tuple[Symbol, list[str]]:
         """The block's graph, and the names of its inputs."""

@@ -136,6 +136,13 @@ class Parameter:
         self._waiting, self._data = None, array
         self._attach()
 
+    def infer(self, shape: Shape) -> None:
+        """Take the shape that follows from the first data, and make the array that waited for it."""
+        if not shape or 0 in shape:
+            raise ValueError(f"Deferred initialization failed because the shape of {self.name!r} cannot be inferred")
+        self.shape = shape
+        self._make()
+
     def _attach(self) -> None:
         assert self._data is not None
         self._data.attach_grad(self._grad_req)
