@@ -8,8 +8,8 @@ from typing import Any
 
 from .. import autograd, symbol
 from ..context import Context
-from ..executor import graph_values
 from ..nd import NDArray
+from ..run_graph import graph_values
 from ..symbol import Symbol
 from .block import HybridBlock
 from .parameter_dict import ParameterDict

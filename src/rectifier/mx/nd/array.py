@@ -21,8 +21,9 @@ from .arithmetic import Arithmetic
 from .invoke import invoke
 from .methods import Methods
 from .reshaping import new_shape
+from .tensors import device_of, tensor_from
 
-__all__ = ["NDArray", "device_of", "tensor_from"]
+__all__ = ["NDArray"]
 
 _TYPES: dict[torch.dtype, type[Any]] = {tensor: dtype.type for dtype, tensor in DTYPES.items()}
 _IN_GRAPH = (
@@ -283,25 +284,6 @@ class NDArray(Arithmetic, Methods):
         if name.startswith("__"):
             raise AttributeError(name)
         unknown_name("NDArray", name, [key for key in dir(type(self)) if key != "ctx"])
-
-
-def device_of(context: Context) -> torch.device:
-    """torch's device for a context."""
-    if not isinstance(context, Context):
-        raise TypeError(f"`ctx` must be a Context, got {context!r}")
-    if context.device_type != "gpu":
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise MXNetError(f"`ctx` must be a device that PyTorch has, got {context}: PyTorch sees no GPU")
-    return torch.device("cuda", context.device_id)
-
-
-def tensor_from(value: Any, dtype: np.dtype[Any]) -> Tensor:
-    """A new tensor on the CPU from numbers or anything with `__array__`."""
-    numbers = np.array(value).astype(dtype)
-    if numbers.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(np.ascontiguousarray(numbers).view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(numbers)
 
 
 def _deliver(gradient: NDArray, grad_req: str, leaf: Tensor) -> None:

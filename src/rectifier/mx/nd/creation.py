@@ -11,7 +11,8 @@ import torch
 from ..base import MXNetError
 from ..compute import DTYPES
 from ..context import Context, current_context
-from .array import NDArray, device_of, tensor_from
+from .array import NDArray
+from .tensors import device_of, tensor_from
 
 __all__ = ["arange", "array", "empty", "from_dlpack", "from_numpy", "full", "ones", "zeros"]
 
