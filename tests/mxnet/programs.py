@@ -151,3 +151,72 @@ def _shapes(rng):
 def _types(rng):
     choices = ({}, {"x": "float64"}, {"x": "float32", "y": "float32"}, {"x": "float32", "y": "float16"})
     return choices[rng.integers(len(choices))]
+
+
+# Steps whose results stay between about -10 and 10 and vary slowly, of `a` and `b` in that range.
+_FORMULAS = (
+    "({a} + {b}) / 2",
+    "{a} * {b} / (1 + abs({b}))",
+    "{a} - {b} * 0.25",
+    "mx.sym.tanh({a})",
+    "mx.sym.sigmoid({a}) * {b}",
+    "1.5 - {a}",
+    "2 / (1 + mx.sym.square({a}))",
+    "mx.sym.broadcast_maximum({a}, {b})",
+    "mx.sym.minimum({a}, 3)",
+    "mx.sym.add_n({a}, {b}, {a}) / 3",
+    "mx.sym.exp(-abs({a}))",
+    "mx.sym.log(1 + abs({a}))",
+    "mx.sym.sqrt(1 + mx.sym.square({a}))",
+    "mx.sym.Activation({a}, act_type='softrelu')",
+    "mx.sym.broadcast_sub({a}, mx.sym.mean({b}, axis=1, keepdims=True))",
+    "(1 + abs({a})) ** 0.5",
+)
+
+
+def random_formula(rng):
+    """A program that leaves a symbol of `x` and `y`, both of shape (N, 3, 4), and slopes `g0`, `g1` ... in `s`."""
+    lines = ["s0 = mx.sym.Variable('x')", "s1 = mx.sym.Variable('y')"]
+    for i in range(2, int(rng.integers(5, 15))):
+        a, b = (f"s{rng.integers(max(0, i - 4), i)}" for _ in range(2))
+        if rng.random() < 0.5:
+            act_type = str(rng.choice(ACT_TYPES))
+            gamma = f", gamma=mx.sym.Variable('g{i}')" if act_type == "prelu" else ""
+            slope = f", slope={rng.choice(['0.1', '0.7', '-0.3'])}" if act_type in ("leaky", "elu") else ""
+            lines.append(f"s{i} = mx.sym.LeakyReLU({a}, act_type={act_type!r}{gamma}{slope})[0]")
+        else:
+            lines.append(f"s{i} = {str(rng.choice(_FORMULAS)).format(a=a, b=b)}")
+    last = len(lines) - 1
+    return "\n".join(lines) + f"\ns = mx.sym.Group([s{last}, s{last - 1}, s{last}])\n"
+
+
+def random_network(rng):
+    """A program that builds a stack of layers and asks for all shapes in it."""
+    lines = ["s = mx.sym.Variable('data')"]
+    for i in range(int(rng.integers(2, 7))):
+        kernel, stride, pad, dilate = (int(rng.integers(1, 4)) for _ in range(4))
+        window = f"kernel=({kernel}, {kernel}), stride=({stride}, {stride}), pad=({pad // 2}, {pad // 2})"
+        filters, groups = int(rng.choice([2, 4])), int(rng.choice([1, 2]))
+        layer = rng.choice(
+            [
+                f"Convolution(s, num_filter={filters}, {window}, dilate=({dilate}, {dilate}), num_group={groups}",
+                f"Convolution(s, num_filter={filters}, kernel=(1, 1), no_bias=True",
+                f"Deconvolution(s, num_filter={filters}, kernel=({kernel}, {kernel}), stride=({stride}, {stride})",
+                f"Pooling(s, {window.replace(f'pad=({pad // 2}, {pad // 2})', 'pad=(0, 0)')}, pool_type='max'",
+                f"Pooling(s, kernel=({kernel}, {kernel}), stride=({stride}, {stride}), pooling_convention='full'",
+                "Pooling(s, global_pool=True, kernel=(1, 1), pool_type='avg'",
+                "BatchNorm(s",
+                "LeakyReLU(s, act_type='prelu'",
+                "Dropout(s",
+                "Concat(s, s, s, dim=1",
+                "SliceChannel(s, num_outputs=2, axis=1",
+                "LRN(s, nsize=3",
+                "L2Normalization(s",
+                "InstanceNorm(s",
+            ]
+        )
+        lines.append(f"s = mx.sym.{layer}, name='n{i}'){'[1]' if layer.startswith('Slice') else ''}")
+    if rng.random() < 0.5:
+        lines.append(f"s = mx.sym.FullyConnected(s, num_hidden=5, flatten={rng.random() < 0.7}, name='fc')")
+        lines.append("s = mx.sym.SoftmaxOutput(s, name='softmax')" if "True" in lines[-1] else "s = mx.sym.softmax(s)")
+    return "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .base import DTYPES, MXNetError, dtype_number
 from .graph import Entry, Node, walk
+from .network_shapes import NETWORK_RULES
 from .operators import integers, mutated_inputs, operator_of, output_count, parameters_of
 from .shape_rules import RULES, Shape, broadcast, merge, same
 from .type_rules import TYPE_RULES, merge_types, same_type
@@ -46,7 +47,7 @@ class _Facts(Generic[T]):
 
     def spread(self, rule_of: Callable[[Node], Rule[T] | None]) -> None:
         """Apply the rules, forward and backward, until nothing new follows."""
-        rules = [(node, rule) for node in self.nodes if node.op is not None and (rule := rule_of(node)) is not None]
+        rules = [(node, rule) for node in self.nodes if node.inputs and (rule := rule_of(node)) is not None]
         news = True
         while news:
             news = sum(self._apply(node, rule) for node, rule in (*rules, *reversed(rules))) > 0
@@ -90,8 +91,9 @@ def node_shapes(outputs: list[Entry], given: Mapping[str, Shape | None]) -> _Fac
 def _shape_rule(node: Node) -> Rule[Shape] | None:
     assert node.op is not None
     row = operator_of(node.op)
-    default = same if row is not None and row.parameters is not None else None
-    return RULES.get(node.op, broadcast if node.op.startswith("broadcast_") and default else default)
+    if row is None or not row.offered:
+        return NETWORK_RULES.get(node.op)
+    return RULES.get(node.op, broadcast if node.op.startswith("broadcast_") else same)
 
 
 def _declared(node: Node, text: str) -> Shape | None:
@@ -131,7 +133,8 @@ def node_types(outputs: list[Entry], given: Mapping[str, int]) -> _Facts[int]:
 def _type_rule(node: Node) -> Rule[int] | None:
     assert node.op is not None
     row = operator_of(node.op)
-    return TYPE_RULES.get(node.op, same_type if row is not None and row.parameters is not None else None)
+    known = (row is not None and row.offered) or node.op in NETWORK_RULES
+    return TYPE_RULES.get(node.op, same_type if known else None)
 
 
 def _declared_type(node: Node) -> int | None:

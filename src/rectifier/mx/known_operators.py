@@ -7,7 +7,9 @@ and to write to no input.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from .network_shapes import NETWORK_PARAMETERS
 from .operators import Names, Operator, Values, register
 
 __all__ = ["FLUENT"]
@@ -45,7 +47,7 @@ def _optional_bias(values: Values) -> Names:
 _NORMALIZATION = ("data", "gamma", "beta", "moving_mean", "moving_var")
 _MOVING = {"moving_mean": '["zero", {}]', "moving_var": '["one", {}]'}
 
-register(
+_ROWS = (
     *(
         Operator(
             name,
@@ -100,3 +102,5 @@ register(
         for name in ("_contrib_Proposal", "_contrib_MultiProposal")
     ),
 )
+register(*(replace(row, parameters=NETWORK_PARAMETERS.get(row.name)) for row in _ROWS))
+register(Operator("Pooling", parameters=NETWORK_PARAMETERS["Pooling"]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..parameters import ACTIVATIONS, LOWER_BOUND, SLOPE, UPPER_BOUND
 from .operators import (
     Names,
@@ -111,7 +113,7 @@ def _counted(values: Values) -> Names:
     return tuple(f"arg{i}" for i in range(values["num_args"]))
 
 
-register(
+_OFFERED = (
     Operator(
         "LeakyReLU",
         inputs=_leaky_inputs,
@@ -143,3 +145,4 @@ register(
     *(Operator(name, inputs=("lhs", "rhs"), parameters=(), aliases=aliases) for name, aliases in _BINARY.items()),
     *(Operator(name, parameters=_SCALAR, aliases=aliases) for name, aliases in _WITH_SCALAR.items()),
 )
+register(*(replace(row, offered=True) for row in _OFFERED))

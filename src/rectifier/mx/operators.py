@@ -1,7 +1,7 @@
 """What the package knows of MXNet's operators: inputs, outputs, parameters, shapes and dtypes, a row for each.
 
-The facts are those of MXNet 1.6.0's operator registry. A row with `parameters` can be called by its name or one of its
-aliases; one without is for operators in graphs that others made.
+The facts are those of MXNet 1.6.0's operator registry. A row that is `offered` can be called by its name or one of its
+aliases; the others are for graphs that MXNet made.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class Operator:
         The inputs that it writes to: auxiliary states.
     initial : mapping of str to str
         ``__init__`` of the variables that are made for inputs that are not given.
+    offered : bool
+        Whether users can call it. Its parameters are then complete, and others in a graph are an error.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Operator:
     count: str | None = None
     mutated: tuple[int, ...] = ()
     initial: Mapping[str, str] | None = None
+    offered: bool = False
 
     def input_names(self, values: Values) -> Names:
         return self.inputs(values) if callable(self.inputs) else self.inputs
@@ -108,7 +111,7 @@ class Operator:
     @property
     def callable_names(self) -> Names:
         """The names under which users call it."""
-        return () if self.parameters is None else (self.name, *self.aliases)
+        return (self.name, *self.aliases) if self.offered else ()
 
 
 _rows: dict[str, Operator] = {}
@@ -128,7 +131,7 @@ def operator_of(name: str) -> Operator | None:
 
 def callable_names() -> list[str]:
     """Every name under which users call an operator, sorted."""
-    return sorted(name for name, row in _rows.items() if row.parameters is not None)
+    return sorted(name for name, row in _rows.items() if row.offered)
 
 
 def is_plain(key: str) -> bool:
@@ -162,7 +165,7 @@ def parameters_of(node: Node) -> dict[str, Any]:
             raise MXNetError(f"`{parameter.name}` must be given {where}")
         else:
             result[parameter.name] = parameter.default
-    if plain:
+    if plain and row.offered:
         known = ", ".join(parameter.name for parameter in row.parameters) or "none"
         raise MXNetError(f"`{next(iter(plain))}` must be one of the operator's parameters, which are {known}, {where}")
     return result

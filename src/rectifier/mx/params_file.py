@@ -19,7 +19,7 @@ import numpy as np
 from .base import DTYPE_NUMBERS, dtype_number, replace_file
 from .params_array import MAGIC, Reader, SparseArray, StoredArray, header, write_shape
 
-__all__ = ["DENSE_LIMIT", "ParamsFile", "join_names", "load", "load_frombuffer", "save", "split_names"]
+__all__ = ["DENSE_LIMIT", "ParamsFile", "join_names", "load", "load_frombuffer", "save", "save_tobuffer", "split_names"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Value = Array | SparseArray | None
@@ -224,6 +224,16 @@ def save(
     >>> params_file.load(path)
     [array([1., 2.])]
     """
+    replace_file(fname, _content(data, np_shape))
+
+
+def save_tobuffer(data: Mapping[str, Any] | Iterable[Any], *, np_shape: bool | None = None) -> bytes:
+    """As `save`, into memory: the content of a file."""
+    return b"".join(_content(data, np_shape))
+
+
+def _content(data: Mapping[str, Any] | Iterable[Any], np_shape: bool | None) -> Iterator[bytes | memoryview]:
+    """The file's parts, once everything is checked."""
     names = list(data) if isinstance(data, Mapping) else []
     for name in names:
         if not isinstance(name, str):
@@ -236,7 +246,7 @@ def save(
     version = 3 if (new if np_shape is None else np_shape) else 2
     if version == 3 and any(isinstance(value, SparseArray) for value in values):
         raise ValueError("`data` must not mix sparse arrays with ones without dimensions or with a size of zero")
-    replace_file(fname, _parts(values, names, version))
+    return _parts(values, names, version)
 
 
 def _checked(value: Any, name: str) -> Value:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from .operators import Values
 
-__all__ = ["RULES", "Shape", "Shapes", "merge", "same"]
+__all__ = ["RULES", "Rule", "Shape", "Shapes", "merge", "same", "words"]
 
 Shape = tuple[int, ...]  # -1 is an unknown size
 Shapes = list[Shape | None]  # None is an unknown shape
@@ -35,17 +35,6 @@ def same(values: Values, inputs: Shapes, outputs: Shapes) -> None:
         shared = merge(shared, shape)
     inputs[:] = [shared] * len(inputs)
     outputs[:] = [shared] * len(outputs)
-
-
-def first_alone(rule: Rule) -> Rule:
-    """The rule for operators whose further inputs do not take part."""
-
-    def wrapped(values: Values, inputs: Shapes, outputs: Shapes) -> None:
-        head = inputs[:1]
-        rule(values, head, outputs)
-        inputs[:1] = head
-
-    return wrapped
 
 
 def leaky(values: Values, inputs: Shapes, outputs: Shapes) -> None:

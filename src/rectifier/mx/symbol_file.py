@@ -53,7 +53,7 @@ def _graph(outputs: list[Entry], level: int, attrs: list[tuple[str, str]] | None
 
 
 def _node(node: Node, index: dict[int, int], level: int) -> str:
-    fields = [("op", _string(node.op or "null")), ("name", _string(node.name))]
+    fields = [("op", _string("null" if node.op is None else node.op)), ("name", _string(node.name))]
     if node.attrs:
         # MXNet's order is that of the bytes of the keys.
         pairs = sorted(node.attrs.items(), key=lambda pair: pair[0].encode("utf-8", "surrogateescape"))
@@ -124,6 +124,8 @@ def _parsed(text: str) -> Any:
         raise ValueError(f"not a symbol: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise ValueError("not a symbol: its JSON is nested too deeply") from None
+    except ValueError as error:  # Python reads no integer of thousands of digits
+        raise ValueError(f"not a symbol: {error}".partition(";")[0]) from None
 
 
 def _check_graph(outputs: list[Entry]) -> None:
@@ -146,21 +148,24 @@ def _check_graph(outputs: list[Entry]) -> None:
 
 
 def _refuse_constant(word: str) -> None:
-    raise ValueError(f"not a symbol: {word} is not JSON")
+    raise ValueError(f"{word} is not JSON")
 
 
 def _check_operator(node: Node) -> None:
     """Refuse what no release of MXNet can have written: parameters or inputs that the operator does not have."""
     row = operator_of(node.op) if node.op else None
-    if row is None or row.parameters is None:
+    if row is None:
         return
-    names = row.input_names(parameters_of(node))
+    values = parameters_of(node)
+    if not row.offered:
+        return
+    names = row.input_names(values)
     if len(node.inputs) != len(names):
         raise ValueError(
             f"not a symbol: node {node.name!r}: {row.name} must have {len(names)} inputs ({', '.join(names)}), "
             f"got {len(node.inputs)}"
         )
-    if node.outputs is not None and node.outputs != len(row.output_names(parameters_of(node))):
+    if node.outputs is not None and node.outputs != len(row.output_names(values)):
         raise ValueError(f"not a symbol: node {node.name!r}: {row.name} does not have {node.outputs} outputs")
 
 
@@ -225,6 +230,8 @@ def _read_node(data: Any, where: str, depth: int) -> Node:
     _check_fields(data, _NODE_FIELDS, where)
     name = _checked_text(_field(data, "name", str, where), where)
     op = _checked_text(_field(data, "op", str, where), where)
+    if not op:
+        raise ValueError(f"not a symbol: {where}'op' must be an operator's name, got ''")
     _field(data, "inputs", list, where)
     attrs: dict[str, str] = {}
     # Releases before 0.9 kept the operator's parameters in "param" and the user's attributes in "attr".

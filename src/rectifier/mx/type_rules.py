@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from .base import DTYPE_NUMBERS, DTYPES
 from .operators import Values
 
@@ -33,4 +35,16 @@ def cast(values: Values, inputs: Types, outputs: Types) -> None:
     outputs[0] = merge_types(outputs[0], wanted)
 
 
-TYPE_RULES: dict[str, Callable[[Values, Types, Types], None]] = {"Cast": cast}
+def batch_norm(values: Values, inputs: Types, outputs: Types) -> None:
+    """Statistics and parameters of float16 data are float32."""
+    data = merge_types(inputs[0], outputs[0] if outputs else None)
+    inputs[0] = data
+    outputs[:1] = [data]
+    if data is None:
+        return
+    wide = DTYPE_NUMBERS[np.dtype(np.float32)] if DTYPES[data] == np.float16 else data
+    inputs[1:] = [merge_types(number, wide) for number in inputs[1:]]
+    outputs[1:] = [merge_types(number, wide) for number in outputs[1:]]
+
+
+TYPE_RULES: dict[str, Callable[[Values, Types, Types], None]] = {"Cast": cast, "BatchNorm": batch_norm}

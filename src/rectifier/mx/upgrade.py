@@ -35,13 +35,22 @@ def hidden_key(key: str) -> str | None:
 
 
 def _hide_attributes(node: Node) -> None:
-    for key in list(node.attrs):
-        ending = next((hidden for hidden in HIDDEN_KEYS if key == hidden or key.endswith("_" + hidden)), None)
-        if ending is None:
-            continue
+    """Move the attributes that MXNet keeps between underscores, first out of the way of the operator's parameters."""
+    moved = {key: value for key, value in node.attrs.items() if _ending(key) is not None}
+    for key in moved:
+        del node.attrs[key]
+    for key, value in moved.items():
+        ending = str(_ending(key))
         target = node if key == ending else _input_named(node, key[: -len(ending) - 1])
-        if target is not None:
-            target.attrs[f"__{ending}__"] = node.attrs.pop(key)
+        if target is None:
+            node.attrs[key] = value
+        else:
+            target.attrs[f"__{ending}__"] = value
+
+
+def _ending(key: str) -> str | None:
+    """``lr_mult`` of ``lr_mult`` and of ``weight_lr_mult``."""
+    return next((hidden for hidden in HIDDEN_KEYS if key == hidden or key.endswith("_" + hidden)), None)
 
 
 def _input_named(node: Node, name: str) -> Node | None:

@@ -282,9 +282,9 @@ def _arithmetic(root: str, scalar: str, reverse: str | None) -> Importer:
         if len(node.inputs) != 2:
             raise node.refuse(f"there must be two inputs, got {len(node.inputs)}")
         left, right = node.constant(0), node.constant(1)
-        if right is not None and right.ndim == 0 and left is None:
+        if right is not None and right.ndim == 0:
             return node.call(scalar, node.inputs[0], scalar=_number(right))
-        if left is not None and left.ndim == 0 and right is None:
+        if left is not None and left.ndim == 0:
             return node.call(reverse or scalar, node.inputs[1], scalar=_number(left))
         return node.call(f"broadcast_{root}")
 
