@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from ..gamma import gamma_axes, known_axes
 from ..random import check_rng, key_from_rng
-from .plain import FLOATS, is_plain
+from .plain import FLOATS
 
-__all__ = ["check_rng_for_tensors", "checked_data", "checked_gamma", "checked_out", "checked_upstream", "draw_key"]
+__all__ = [
+    "check_rng_for_tensors",
+    "checked_data",
+    "checked_gamma",
+    "checked_out",
+    "checked_upstream",
+    "draw_key",
+    "draw_word",
+]
 
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+_room = threading.local()
 _GENERATORS = "a torch.Generator, a numpy.random.Generator"
 
 
@@ -25,11 +36,20 @@ def check_rng_for_tensors(rng: Any) -> None:
 def draw_key(rng: Any) -> Tensor:
     """The key of the slopes, 64 bits in a tensor without axes. None draws it from torch's generator of the CPU."""
     if rng is None:
-        return torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64)
+        return torch.randint(_LOWEST, _HIGHEST, (), dtype=torch.int64)
     if isinstance(rng, torch.Generator):
-        return torch.randint(-(2**63), 2**63 - 1, (), dtype=torch.int64, generator=rng, device=rng.device).cpu()
+        return torch.randint(_LOWEST, _HIGHEST, (), dtype=torch.int64, generator=rng, device=rng.device).cpu()
     key = key_from_rng(rng, _GENERATORS)
     return torch.tensor(key - (key >> 63 << 64), dtype=torch.int64)
+
+
+def draw_word() -> int:
+    """The key that `draw_key(None)` draws, as a number."""
+    try:
+        room = _room.word
+    except AttributeError:
+        room = _room.word = torch.empty((), dtype=torch.int64, device="cpu")
+    return int(room.random_(_LOWEST, _HIGHEST).item()) % 2**64
 
 
 def checked_data(data: Tensor) -> Tensor:
@@ -50,12 +70,14 @@ def checked_gamma(data: Tensor, gamma: Any, axis: Any) -> Tensor:
         raise ValueError(f"`gamma` must be on the device of `data`, {data.device}, got {gamma.device}")
     if gamma.dtype not in FLOATS:
         gamma = _as_floats("gamma", gamma)
-    find = known_axes if is_plain(data) else gamma_axes  # what is traced may have symbols in its shape
-    shape = find(tuple(data.shape), tuple(gamma.shape), axis)
+    shapes = tuple(data.shape), tuple(gamma.shape)
+    # What is traced may have symbols in its shape, which cannot be looked up.
+    known = not torch.compiler.is_dynamo_compiling() and all(type(size) is int for size in shapes[0] + shapes[1])
+    shape = (known_axes if known else gamma_axes)(*shapes, axis)
     arithmetic = torch.float64 if data.dtype == torch.float64 else torch.float32
     if gamma.dtype != arithmetic and (arithmetic == torch.float64 or gamma.dtype == torch.float64):
         gamma = gamma.to(arithmetic)
-    return gamma if tuple(gamma.shape) == shape else gamma.reshape(shape)
+    return cast(Tensor, gamma if shapes[1] == shape else gamma.reshape(shape))
 
 
 def checked_out(out: Any, like: Tensor, name: str = "out") -> Any:
@@ -86,7 +108,7 @@ def checked_upstream(d_out: Any, like: Tensor) -> Tensor:
         d_out = _as_floats("d_out", d_out)
     if d_out.shape != like.shape:
         raise ValueError(f"`d_out` must have shape {tuple(like.shape)}, got {tuple(d_out.shape)}")
-    return d_out if d_out.dtype == like.dtype else d_out.to(like.dtype)
+    return cast(Tensor, d_out if d_out.dtype == like.dtype else d_out.to(like.dtype))
 
 
 def _as_floats(name: str, tensor: Tensor) -> Tensor:

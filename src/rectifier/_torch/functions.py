@@ -15,7 +15,7 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from . import compute, kernels
 from .curvature import curvature
 from .kernels import Settings
-from .plain import is_plain, records
+from .plain import are_plain, has_memory, records, untouched
 
 __all__ = ["GammaPullback", "InPlace", "Pullback", "Value", "apply", "gamma_pullback", "pullback", "value"]
 
@@ -34,58 +34,59 @@ def apply(function: Any, *arguments: Any) -> Any:
 
 def value(data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
     """The activation's value, of any tensors, recorded for autograd where that is wanted."""
-    if is_plain(data) and (gamma is None or is_plain(gamma)):
-        if not records(data, gamma):
-            return kernels.value(data, gamma, key, settings)
-    else:
+    if not are_plain(data, gamma):
         return cast(Tensor, torch.ops.rectifier.leaky_relu.default(data, gamma, key, *settings))
-    return cast(Tensor, apply(Value, data, gamma, key, settings))
+    if records(data, gamma):
+        return cast(Tensor, _direct_value(True, data, gamma, key, settings))
+    return kernels.value(data, gamma, key, settings)
 
 
 def pullback(d_out: Tensor, kept: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
     """d_out times the derivative, likewise."""
-    if is_plain(d_out) and is_plain(kept) and (gamma is None or is_plain(gamma)):
-        if not records(d_out, kept) and not records(gamma):
-            return kernels.pullback(d_out, kept, gamma, key, settings)
-    else:
+    if not are_plain(d_out, kept, gamma):
         return cast(Tensor, torch.ops.rectifier.pullback.default(d_out, kept, gamma, key, *settings))
-    return cast(Tensor, apply(Pullback, d_out, kept, gamma, key, settings))
+    if records(d_out, kept) or records(gamma):
+        return cast(Tensor, _direct_pullback(True, d_out, kept, gamma, key, settings))
+    return kernels.pullback(d_out, kept, gamma, key, settings)
 
 
 def gamma_pullback(d_out: Tensor, data: Tensor, gamma: Tensor) -> Any:
     """prelu's two gradients, likewise."""
-    if is_plain(d_out) and is_plain(data) and is_plain(gamma):
-        if not records(d_out, data) and not records(gamma):
-            return kernels.gamma_pullback(d_out, data, gamma)
-    else:
+    if not are_plain(d_out, data, gamma):
         return torch.ops.rectifier.gamma_pullback.default(d_out, data, gamma)
-    return apply(GammaPullback, d_out, data, gamma)
+    if records(d_out, data) or records(gamma):
+        return _direct_gamma_pullback(True, d_out, data, gamma)
+    return kernels.gamma_pullback(d_out, data, gamma)
 
 
 class Value(torch.autograd.Function):
     """The activation's value."""
 
-    @staticmethod
-    def forward(data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
-        return compute.value(data, gamma, key, settings)
+    tensors = 3
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        data, gamma, key, settings = inputs
+    def forward(
+        ctx: Any, plain: bool, data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings
+    ) -> Tensor:
+        out = compute.value(plain, data, gamma, key, settings)
+        kept = data if gamma is not None else compute.kept(plain, data, out, key, settings)
+        _save(ctx, plain, kept, gamma, key)
         ctx.settings = settings
-        kept = data if gamma is not None else compute.kept(data, output, key, settings)
-        ctx.save_for_backward(kept, gamma, key)
-        ctx.save_for_forward(kept, gamma, key)
+        return out
 
     @staticmethod
     def backward(ctx: Any, d_out: Tensor) -> Any:
         kept, gamma, key = ctx.saved_tensors
-        if not ctx.needs_input_grad[1]:
-            return pullback(d_out, kept, gamma, key, ctx.settings), None, None, None
-        return *gamma_pullback(d_out, kept, gamma), None, None
+        # What was plain when it was saved is plain; so the usual case has one tensor to look at.
+        fast = ctx.plain and not torch.is_grad_enabled() and untouched() and has_memory(d_out)
+        if ctx.needs_input_grad[2]:
+            both = kernels.gamma_pullback if fast else gamma_pullback
+            return None, *both(d_out, kept, gamma), None, None
+        one = kernels.pullback if fast else pullback
+        return None, one(d_out, kept, gamma, key, ctx.settings), None, None, None
 
     @staticmethod
-    def jvp(ctx: Any, d_data: Tensor | None, d_gamma: Tensor | None, *_: Any) -> Any:
+    def jvp(ctx: Any, _plain: Any, d_data: Tensor | None, d_gamma: Tensor | None, *_: Any) -> Any:
         kept, gamma, key = ctx.saved_tensors
         along_data = None if d_data is None else pullback(d_data, kept, gamma, key, ctx.settings)
         return _sum(along_data, None if d_gamma is None else _below_zero(kept, kept * d_gamma))
@@ -96,38 +97,49 @@ class InPlace(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
-        ctx.settings = settings
-        kept = data if gamma is not None else compute.kept(data, data, key, settings)
-        if kept is data and (gamma is not None or settings.keeps(key is not None) == "input"):
-            kept = data.clone()
+        act_type, slope, lower, *_ = settings
+        overwritten = gamma is not None or compute.what_is_kept(act_type, slope, lower, key is not None) == "input"
+        kept = data.clone() if overwritten else compute.kept(True, data, data, key, settings)
         kernels.value(data, gamma, key, settings, out=data)
         ctx.mark_dirty(data)
-        ctx.save_for_backward(kept, gamma, key)
+        _save(ctx, True, kept, gamma, key)
+        ctx.settings = settings
         return data
 
-    backward = staticmethod(Value.backward)
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor) -> Any:
+        kept, gamma, key = ctx.saved_tensors
+        if ctx.needs_input_grad[1]:
+            return *gamma_pullback(d_out, kept, gamma), None, None
+        return pullback(d_out, kept, gamma, key, ctx.settings), None, None, None
 
 
 class Pullback(torch.autograd.Function):
     """The product of a vector with the Jacobian with respect to the data."""
 
-    @staticmethod
-    def forward(d_out: Tensor, kept: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
-        return compute.pullback(d_out, kept, gamma, key, settings)
+    tensors = 4
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        d_out, kept, gamma, key, ctx.settings = inputs
-        # Where nothing is curved and gamma is given, the gradient needs no more than the branch that was taken.
-        saved = (None if ctx.settings.is_leaky and gamma is None else d_out, kept, gamma, key)
-        ctx.save_for_backward(*saved)
-        ctx.save_for_forward(*saved)
+    def forward(
+        ctx: Any,
+        plain: bool,
+        d_out: Tensor,
+        kept: Tensor,
+        gamma: Tensor | None,
+        key: Tensor | None,
+        settings: Settings,
+    ) -> Tensor:
+        # Where nothing is curved and no gamma is given, the gradient needs no more than the branch that was taken.
+        _save(ctx, plain, None if settings.is_leaky and gamma is None else d_out, kept, gamma, key)
+        ctx.settings = settings
+        return compute.pullback(plain, d_out, kept, gamma, key, settings)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         d_out, kept, gamma, key = ctx.saved_tensors
-        needs_d_out, needs_kept, needs_gamma = ctx.needs_input_grad[:3]
+        _, needs_d_out, needs_kept, needs_gamma, *_ = ctx.needs_input_grad
         return (
+            None,
             pullback(grad, kept, gamma, key, ctx.settings) if needs_d_out else None,
             grad * curvature(d_out, kept, ctx.settings) if needs_kept and not ctx.settings.is_leaky else None,
             _below_zero(kept, grad * d_out).sum_to_size(gamma.shape).to(gamma.dtype) if needs_gamma else None,
@@ -136,7 +148,7 @@ class Pullback(torch.autograd.Function):
         )
 
     @staticmethod
-    def jvp(ctx: Any, t_d_out: Any, t_kept: Any, t_gamma: Any, *_: Any) -> Any:
+    def jvp(ctx: Any, _plain: Any, t_d_out: Any, t_kept: Any, t_gamma: Any, *_: Any) -> Any:
         d_out, kept, gamma, key = ctx.saved_tensors
         curved = t_kept is not None and not ctx.settings.is_leaky
         return _sum(
@@ -149,24 +161,23 @@ class Pullback(torch.autograd.Function):
 class GammaPullback(torch.autograd.Function):
     """prelu's two gradients: d_out where x > 0 and gamma * d_out elsewhere, and the sums of d_out * x elsewhere."""
 
-    @staticmethod
-    def forward(d_out: Tensor, data: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
-        return compute.gamma_pullback(d_out, data, gamma)
+    tensors = 3
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
+    def forward(ctx: Any, plain: bool, d_out: Tensor, data: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
+        _save(ctx, plain, d_out, data, gamma)
+        d_data, d_gamma = compute.gamma_pullback(plain, d_out, data, gamma)
+        return d_data, d_gamma
 
     @staticmethod
     def backward(ctx: Any, on_d_data: Tensor, on_d_gamma: Tensor) -> Any:
         d_out, data, gamma = ctx.saved_tensors
         along, back = _prelu_pullback(on_d_data, data, gamma), _below_zero(data, data * on_d_gamma)
         d_gamma = _below_zero(data, d_out * on_d_data).sum_to_size(gamma.shape).to(gamma.dtype)
-        return along + back, _below_zero(data, d_out * on_d_gamma), d_gamma
+        return None, along + back, _below_zero(data, d_out * on_d_gamma), d_gamma
 
     @staticmethod
-    def jvp(ctx: Any, t_d_out: Any, t_data: Any, t_gamma: Any) -> Any:
+    def jvp(ctx: Any, _plain: Any, t_d_out: Any, t_data: Any, t_gamma: Any) -> Any:
         d_out, data, gamma = ctx.saved_tensors
         d_data = _sum(
             None if t_d_out is None else _prelu_pullback(t_d_out, data, gamma),
@@ -175,6 +186,18 @@ class GammaPullback(torch.autograd.Function):
         products = _sum(None if t_d_out is None else t_d_out * data, None if t_data is None else d_out * t_data)
         d_gamma = torch.zeros_like(gamma) if products is None else _below_zero(data, products).sum_to_size(gamma.shape)
         return torch.zeros_like(data) if d_data is None else d_data, d_gamma.to(gamma.dtype)
+
+
+_direct_value, _direct_pullback, _direct_gamma_pullback = (
+    cast(Any, super)(torch.autograd.Function, function).apply for function in (Value, Pullback, GammaPullback)
+)
+
+
+def _save(ctx: Any, plain: bool, *tensors: Tensor | None) -> None:
+    ctx.plain = plain
+    ctx.save_for_backward(*tensors)
+    if not plain:
+        ctx.save_for_forward(*tensors)
 
 
 def _prelu_pullback(d_out: Tensor, data: Tensor, gamma: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import _core
-from ..parameters import ACTIVATIONS, Call
+from ..parameters import ACTIVATIONS
 
 __all__ = ["Settings", "gamma_pullback", "pack_signs", "pullback", "value"]
 
@@ -35,11 +35,6 @@ class Settings(NamedTuple):
     @property
     def is_leaky(self) -> bool:
         return ACTIVATIONS[self.act_type].is_leaky
-
-    def keeps(self, draws: bool) -> str:
-        """What the gradient of an activation without gamma keeps: see `Call.keeps`."""
-        act_type, slope, lower, upper, _, _ = self
-        return Call(ACTIVATIONS[act_type], slope, lower, upper, draws).keeps
 
 
 def value(
@@ -97,8 +92,8 @@ def _apply(
     formula = ACTIVATIONS[act_type].formula
     if key is not None and key.dim():
         for place in itertools.product(*map(range, key.shape)):
-            part = (None if tensor is None else tensor[place] for tensor in (data, d_out, gamma, key))
-            _apply(out[place], *part, settings)
+            d_out_part, gamma_part = (None if tensor is None else tensor[place] for tensor in (d_out, gamma))
+            _apply(out[place], data[place], d_out_part, gamma_part, key[place], settings)
         return
     word = None if key is None else key.item() % 2**64
     more = (first,) if steps is None else (first, steps)

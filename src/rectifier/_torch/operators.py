@@ -22,7 +22,7 @@ from .kernels import Settings
 __all__: list[str] = []
 
 _SETTINGS = "str act_type, float slope, float lower_bound, float upper_bound, SymInt first=0, SymInt[]? steps=None"
-_LIBRARY = torch.library.Library("rectifier", "DEF")
+_LIBRARY: Any = torch.library.Library("rectifier", "DEF")  # type: ignore[no-untyped-call]
 
 
 def _define(
@@ -50,27 +50,33 @@ def _fake_pullback(d_out: Tensor, kept: Tensor, *_: Any) -> Tensor:
     return torch.empty_like(d_out if kept.dtype == torch.uint8 else kept)
 
 
+def _autograd(function: Any) -> Callable[..., Any]:
+    def kernel(*arguments: Any) -> Any:
+        tensors, settings = arguments[: function.tensors], arguments[function.tensors :]
+        return functions.apply(function, False, *tensors, *([Settings(*settings)] if settings else []))
+
+    return kernel
+
+
 _define(
     f"leaky_relu(Tensor data, Tensor? gamma, Tensor? key, {_SETTINGS}) -> Tensor",
     _value,
     lambda data, *_: torch.empty_like(data),
-    lambda data, gamma, key, *settings: functions.apply(functions.Value, data, gamma, key, Settings(*settings)),
+    _autograd(functions.Value),
     batching.value,
 )
 _define(
     f"pullback(Tensor d_out, Tensor kept, Tensor? gamma, Tensor? key, {_SETTINGS}) -> Tensor",
     _pullback,
     _fake_pullback,
-    lambda d_out, kept, gamma, key, *settings: functions.apply(
-        functions.Pullback, d_out, kept, gamma, key, Settings(*settings)
-    ),
+    _autograd(functions.Pullback),
     batching.pullback,
 )
 _define(
     "gamma_pullback(Tensor d_out, Tensor data, Tensor gamma) -> (Tensor, Tensor)",
     kernels.gamma_pullback,
     lambda d_out, data, gamma: (torch.empty_like(data), torch.empty_like(gamma)),
-    lambda d_out, data, gamma: functions.apply(functions.GammaPullback, d_out, data, gamma),
+    _autograd(functions.GammaPullback),
     batching.gamma_pullback,
 )
 _define(

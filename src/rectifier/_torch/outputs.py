@@ -8,7 +8,7 @@ from torch import Tensor
 from .. import _core
 from . import functions, kernels
 from .kernels import Settings
-from .plain import is_plain, records
+from .plain import are_plain, records
 
 __all__ = ["count_change", "kept_apart", "write", "write_value"]
 
@@ -20,7 +20,7 @@ def write_value(out: Tensor, data: Tensor, gamma: Tensor | None, key: Tensor | N
         raise ValueError("`out` must be `data` itself or None where a gradient is recorded, got another tensor")
     if recording and out.is_leaf:
         raise ValueError("`out` must not be a leaf of autograd's graph where a gradient is recorded")
-    if not (is_plain(out) and is_plain(data) and (gamma is None or is_plain(gamma))):
+    if not are_plain(out, data, gamma):
         return out.copy_(functions.value(data, gamma, key, settings))
     if recording:
         result: Tensor = functions.apply(functions.InPlace, data, gamma, key, settings)
@@ -39,7 +39,7 @@ def write(out: Tensor | None, result: Tensor) -> Tensor:
 
 def kept_apart(out: Tensor, tensor: Tensor) -> Tensor:
     """The tensor, copied where a result in `out` takes its place."""
-    plain = is_plain(out) and is_plain(tensor)
+    plain = are_plain(out, tensor)
     shared = out is tensor or (plain and (out.data_ptr() == tensor.data_ptr() or _in_the_way(out, tensor)))
     return tensor.clone() if shared else tensor
 

@@ -15,7 +15,7 @@ from torch._C import (
 )
 from torch.autograd import forward_ad
 
-__all__ = ["FLOATS", "is_plain", "records", "transforming"]
+__all__ = ["FLOATS", "are_plain", "has_memory", "records", "transforming", "untouched"]
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _KINDS = frozenset({Tensor, torch.nn.Parameter})
@@ -29,8 +29,8 @@ def _bits(*names: str) -> int:
     return bits
 
 
-# A plain tensor, and one of inference mode. A further key stands for somebody who wants to see the call: a transform of
-# torch.func, a lazy negation, a subclass, a sparse or quantized layout.
+# The keys of a tensor with memory of its own, and of one of inference mode. A further key stands for somebody who wants
+# to see the call: a transform of torch.func, a lazy negation, a subclass, a sparse or quantized layout.
 _PLAIN = frozenset(
     _bits(device, f"Autocast{device}", *more)
     for device in ("CPU", "CUDA")
@@ -40,16 +40,24 @@ _PLAIN = frozenset(
 _UNTOUCHED = frozenset({_bits("BackendSelect", "ADInplaceOrView"), _bits("BackendSelect")})
 
 
-def is_plain(tensor: Any) -> bool:
-    """Whether the tensor has memory of its own that nothing stands before: no tracing, transform, mode or subclass."""
+def untouched() -> bool:
+    """Whether calls on this thread go straight to the kernels: no tracing, transform, mode or forward-mode level."""
     return (
-        type(tensor) in _KINDS
-        and not torch.compiler.is_dynamo_compiling()
-        and _dispatch_keys(tensor).raw_repr() in _PLAIN
+        not torch.compiler.is_dynamo_compiling()
         and _dispatch_tls_local_include_set().raw_repr() in _UNTOUCHED
         and not _len_torch_function_stack()
         and forward_ad._current_level < 0
     )
+
+
+def has_memory(tensor: Any) -> bool:
+    """Whether this is a tensor with memory of its own and no more: no subclass, wrapper or lazy view."""
+    return type(tensor) in _KINDS and _dispatch_keys(tensor).raw_repr() in _PLAIN
+
+
+def are_plain(*tensors: Tensor | None) -> bool:
+    """Whether the kernels may run on the tensors at once; None counts as plain."""
+    return untouched() and all(tensor is None or has_memory(tensor) for tensor in tensors)
 
 
 def records(first: Tensor | None, second: Tensor | None = None) -> bool:
@@ -59,5 +67,5 @@ def records(first: Tensor | None, second: Tensor | None = None) -> bool:
 
 
 def transforming() -> bool:
-    """Whether a transform of torch.func is at work that has to see the derivatives."""
+    """Whether a transform of torch.func is at work."""
     return not torch.compiler.is_dynamo_compiling() and torch._C._are_functorch_transforms_active()

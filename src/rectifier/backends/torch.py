@@ -11,24 +11,38 @@ from torch import Tensor
 from .. import _core
 from .._torch import compute, functions, operators, outputs  # noqa: F401  (registers the operators)
 from .._torch.arguments import check_rng_for_tensors as check_rng
-from .._torch.arguments import checked_data, checked_gamma, checked_out, checked_upstream, draw_key
+from .._torch.arguments import checked_data, checked_gamma, checked_out, checked_upstream, draw_key, draw_word
 from .._torch.kernels import Settings
-from .._torch.plain import is_plain, records
-from ..parameters import Call
+from .._torch.plain import are_plain, has_memory, records, untouched
+from ..parameters import ACTIVATIONS, Call
 
 __all__ = ["check_rng", "draw_key", "forward", "quick", "vjp"]
 
+_RANDOM = frozenset(row.name for row in ACTIVATIONS.values() if row.is_random)
 
-def quick(data: Any, gamma: Any, *parameters: Any) -> Any:
+
+def quick(
+    data: Any,
+    gamma: Any,
+    act_type: Any,
+    slope: Any,
+    lower: Any,
+    upper: Any,
+    training: Any,
+    rng: Any,
+    axis: Any,
+    out: Any,
+) -> Any:
     """The operator on plain tensors and arguments without a gradient, or NotImplemented."""
-    if not is_plain(data) or (gamma is not None and not is_plain(gamma)) or records(data, gamma):
+    if not untouched() or not has_memory(data) or not (gamma is None or has_memory(gamma)) or records(data, gamma):
         return NotImplemented
-    out = parameters[-1]
     if out is None:
-        return _core.call(data, gamma, *parameters)
-    if not is_plain(out) or records(out, None):
+        if rng is None and training is True and act_type in _RANDOM:
+            rng = draw_word()
+        return _core.call(data, gamma, act_type, slope, lower, upper, training, rng, axis, None)
+    if not has_memory(out) or records(out):
         return NotImplemented
-    result = _core.call(data, gamma, *parameters)
+    result = _core.call(data, gamma, act_type, slope, lower, upper, training, rng, axis, out)
     if result is not NotImplemented:
         outputs.count_change(out)
     return result
@@ -57,7 +71,7 @@ def vjp(
         y = outputs.write_value(out, x, aligned, key, settings)
     if gamma_kept is not None:
         return y, _gamma_pullback(input_kept, gamma_kept, gamma if isinstance(gamma, Tensor) else gamma_kept)
-    kept = compute.kept(input_kept, y, key, settings)
+    kept = compute.kept(are_plain(input_kept), input_kept, y, key, settings)
 
     def pullback(d_out: Any, out: Any = None) -> Tensor:
         g, target = checked_upstream(d_out, y), checked_out(out, y)
