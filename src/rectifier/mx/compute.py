@@ -269,7 +269,13 @@ class _MakeLoss(torch.autograd.Function):
 
 
 def _make_loss(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    loss: Tensor = _MakeLoss.apply(tensors[0], float(values.get("grad_scale", 1.0)))  # type: ignore[no-untyped-call]
+    x = tensors[0]
+    scale, kind = values.get("grad_scale", 1.0), values.get("normalization", "null")
+    if kind == "batch":
+        scale /= x.shape[0]
+    elif kind == "valid":
+        scale /= max(int((x.detach() > values["valid_thresh"]).sum()), 1)
+    loss: Tensor = _MakeLoss.apply(x, float(scale))  # type: ignore[no-untyped-call]
     return loss
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from . import compute
-from . import more_operators as _more_operators  # noqa: F401 - fills the table
 from .base import MXNetError
 from .graph import Entry, Node, walk
 from .operators import parameters_of

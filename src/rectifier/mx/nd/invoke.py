@@ -9,7 +9,6 @@ import numpy as np
 from torch import Tensor
 
 from .. import autograd, compute
-from .. import more_operators as _more_operators  # noqa: F401 - fills the table
 from .. import operator_table as _operator_table  # noqa: F401 - fills the table
 from ..base import MXNetError, string_of
 from ..graph import Node
