@@ -18,7 +18,7 @@ build := build/$(notdir $(abspath $(VENV)))
 install := $(python) -m pip install --quiet
 settings := --no-build-isolation -Ccmake.define.RECTIFIER_WERROR=$(if $(WERROR),ON,OFF)
 core := CMakeLists.txt pyproject.toml $(wildcard src/core/*)
-formatted := $(filter-out %/tables.hpp,$(wildcard src/core/*.cpp src/core/*.hpp))
+formatted := $(filter-out %/tables.hpp,$(wildcard src/core/*.cpp src/core/*.hpp)) r/src/routines.cpp
 checked := src tests tools benchmarks examples
 pages := README.md CONTRIBUTING.md CHANGELOG.md $(wildcard docs/*.md examples/*.md)
 
@@ -30,8 +30,8 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-mxnet examples lint format stub tables tables-check accuracy bench bench-report docs wheel \
-	warnings clean distclean
+.PHONY: help demo test test-mxnet examples lint format stub activations tables tables-check accuracy bench bench-report docs wheel \
+	warnings r-package test-r clean distclean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -60,12 +60,22 @@ bench: $(done)/package $(done)/bench $(done)/peers  ## measure speed against the
 bench-report: $(done)/package $(done)/bench  ## write docs/performance.md and the table in README.md from them
 	$(python) -m benchmarks.speed.report
 
-docs: $(done)/docs $(done)/lint  ## build the pages, into site
+docs: $(done)/package $(done)/docs $(done)/lint  ## build the pages, into site
 	$(python) -m mkdocs build --strict
 
 wheel: $(done)/build  ## build a wheel, into dist
 	rm -rf dist
 	$(python) -m pip wheel --quiet --no-deps $(settings) -Cbuild-dir=$(build)/wheel --wheel-dir dist .
+
+r-package:  ## write the R package with all its sources as a tarball, into build/r
+	rm -rf build/r
+	@mkdir -p build/r
+	cd build/r && R CMD build $(abspath r)
+
+test-r: r-package  ## check the R package, and run the R code in the pages (wanted: R and its testthat)
+	cd build/r && MAKEFLAGS=-j2 R CMD check --no-manual rectifier_*.tar.gz
+	@! grep -E '\.\.\. *(WARNING|ERROR)' build/r/rectifier.Rcheck/00check.log
+	R_LIBS=build/r/rectifier.Rcheck Rscript tools/check_r_examples.R $(shell grep -l '^```r$$' docs/*.md)
 
 # --- what keeps the sources in order
 
@@ -75,6 +85,7 @@ lint: $(done)/package $(done)/lint  ## check style, types, stub and links
 	$(python) -m mypy --strict src
 	$(VENV)/bin/clang-format --dry-run -Werror $(formatted)
 	$(python) tools/check_stub.py
+	$(python) tools/check_activations.py
 	$(python) tools/check_links.py $(pages)
 
 format: $(done)/lint  ## bring Python and C++ into the project's format
@@ -84,6 +95,9 @@ format: $(done)/lint  ## bring Python and C++ into the project's format
 
 stub: $(done)/package $(done)/lint  ## write src/rectifier/_core.pyi from the compiled module
 	$(python) tools/check_stub.py --write
+
+activations: $(done)/package  ## write the table of activations in docs/semantics.md
+	$(python) tools/check_activations.py --write
 
 tables: $(done)/test  ## compute the coefficients in src/core/tables.hpp anew
 	$(python) tools/tables/make_tables.py

@@ -17,17 +17,22 @@ import pytest
 
 import rectifier
 from rectifier import _core
+from rectifier.parameters import ACTIVATIONS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.accuracy import command, inputs, report, subjects, walk
+from benchmarks.accuracy import command, definitions, inputs, report, subjects, walk
 from benchmarks.accuracy.cases import BOUNDS, CASES, DTYPES, KINDS, Case, cases_for
 from benchmarks.accuracy.oracle import FORMATS, Oracle, OracleError, Reference, Tally, compile_oracle
+
+from golden import make_golden
 
 SAMPLE_STEP = 2**14
 POINTS_64 = 4_000
 
-GELU_ROOT = mpmath.mpf("-0.75179152469356445745700926548")
+ROOTS = {name: row.root for name, row in ACTIVATIONS.items() if row.root is not None}
+# A case for each function: slopes of 0.3 where there are any.
+ONE_EACH = [case for case in CASES if case.act_type == case.function and case.slope in (0.0, 0.3)]
 
 
 @pytest.fixture(scope="module")
@@ -93,34 +98,17 @@ def test_the_value_of_vjp_is_that_of_leaky_relu(case: Case) -> None:
 # ---- The reference against mpmath ------------------------------------------------------------------------------------
 
 
-def true_value(function: str, derivative: bool, slope: float, x: float) -> mpmath.mpf:
-    """The specification, in mpmath's working precision."""
-    x = mpmath.mpf(x)
-    selu_scale = mpmath.mpf("1.0507009873554804934193349852946")
-    selu_slope = mpmath.mpf("1.6732632423543772848170429916717")
-    if function == "gelu":
-        distribution = mpmath.erfc(-x / mpmath.sqrt(2)) / 2
-        return distribution + x * mpmath.npdf(x) if derivative else x * distribution
-    scale = selu_scale if function == "selu" else mpmath.mpf(1)
-    if x > 0:
-        return scale if derivative else scale * x
-    slope = selu_slope if function == "selu" else mpmath.mpf(slope)
-    if function == "leaky":
-        return slope if derivative else slope * x
-    return scale * slope * (mpmath.exp(x) if derivative else mpmath.expm1(x))
-
-
 def points_for_mpmath(dtype: str) -> np.ndarray:
     """Some hundred inputs of no special kind: all magnitudes, the interesting interval, and the root."""
     bits = inputs.patterns(dtype, 0, inputs.pattern_count(dtype), inputs.pattern_count(dtype) // 251)
     dense = np.linspace(-40, 10, 301) if dtype == "float64" else np.linspace(-15, 8, 301)
-    everything = np.concatenate([bits, inputs.around(np.append(dense, float(GELU_ROOT)), dtype, reach=1)])
+    everything = np.concatenate([bits, inputs.around(np.append(dense, list(ROOTS.values())), dtype, reach=1)])
     size = np.abs(everything.astype(np.float64))
-    return everything[(size > 0) & (size < 1e30)]  # mpmath's erfc overflows beyond
+    return everything[(size > 0) & (size < 1e30)]
 
 
 @pytest.mark.parametrize("derivative", [False, True])
-@pytest.mark.parametrize("case", [case for case in CASES if case.label in ("leaky(0.3)", "elu(0.3)", "selu", "gelu")])
+@pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.label)
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-15), ("float64", 1e-30)])
 def test_reference_agrees_with_mpmath(
     oracle: Oracle, dtype: str, tolerance: float, case: Case, derivative: bool
@@ -128,44 +116,50 @@ def test_reference_agrees_with_mpmath(
     x = points_for_mpmath(dtype)
     slope = case.slope_for(dtype)
     high, low = oracle.as_doubles(oracle.reference(dtype, case.function, derivative, slope, x))
+    function = make_golden.functions(ACTIVATIONS[case.function], slope)[derivative]
+    root = ROOTS.get(case.function, np.inf)
     with mpmath.workdps(60):
         for point, upper, lower in zip(x, high, low, strict=True):
-            true = true_value(case.function, derivative, slope, float(point))
+            true = function(mpmath.mpf(float(point)))
             error = abs(mpmath.mpf(float(upper)) + mpmath.mpf(float(lower)) - true)
             # binary128 is absolutely, not relatively, exact at the root; the doubles carry no more than 2^-1074.
-            absolute = 1e-34 if abs(point - GELU_ROOT) < 0.01 else mpmath.mpf(2) ** -1074
+            absolute = 1e-34 if abs(point - root) < 0.01 else mpmath.mpf(2) ** -1074
             assert error <= tolerance * abs(true) + absolute, (point, true)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("derivative", [False, True])
+@pytest.mark.parametrize("case", ONE_EACH, ids=lambda case: case.label)
+def test_reference_at_special_values(oracle: Oracle, dtype: str, derivative: bool, case: Case) -> None:
+    x = [0.0, np.inf, -np.inf, np.nan]
+    high, _ = oracle.as_doubles(oracle.reference(dtype, case.function, derivative, 0.25, np.array(x)))
+    function = make_golden.functions(ACTIVATIONS[case.function], 0.25)[derivative]
+    expected = [make_golden.at_special_value(function, at) for at in x]
+    np.testing.assert_allclose(high, expected, rtol=2e-15, atol=0)
+    np.testing.assert_array_equal(np.signbit(high[:3]), np.signbit(expected[:3]))
+
+
+def test_the_definition_of_minus_zero_keeps_its_sign(oracle: Oracle) -> None:
+    for name in ACTIVATIONS:
+        high, _ = oracle.as_doubles(oracle.reference("float32", name, False, 0.25, np.array([-0.0])))
+        assert np.signbit(high[0])
+
+
 @pytest.mark.parametrize(
-    ("function", "derivative", "x", "expected"),
+    ("expression", "expected"),
     [
-        ("elu", False, -0.0, -0.0),
-        ("elu", False, -np.inf, -0.25),
-        ("elu", True, -np.inf, 0.0),
-        ("elu", True, 0.0, 0.25),
-        ("elu", False, np.nan, np.nan),
-        ("elu", True, np.nan, np.nan),
-        ("leaky", False, -0.0, -0.0),
-        ("leaky", True, np.nan, 0.25),
-        ("leaky", False, np.nan, np.nan),
-        ("selu", False, np.inf, np.inf),
-        ("gelu", False, -0.0, -0.0),
-        ("gelu", False, -np.inf, -0.0),
-        ("gelu", False, np.inf, np.inf),
-        ("gelu", True, -np.inf, -0.0),
-        ("gelu", True, np.inf, 1.0),
-        ("gelu", True, -0.0, 0.5),
-        ("gelu", True, np.nan, np.nan),
+        ("x if x > 0 else 0.1 * -x", "((x > R(0)) ? x : (R(QUAD(0.1)) * (-x)))"),
+        ("sqrt(2 / pi) * x**3", "(square_root((R(2) / R(pi))) * (x * x * x))"),
     ],
 )
-def test_reference_at_special_values(
-    oracle: Oracle, dtype: str, function: str, derivative: bool, x: float, expected: float
-) -> None:
-    high, _ = oracle.as_doubles(oracle.reference(dtype, function, derivative, 0.25, np.array([x])))
-    np.testing.assert_array_equal(high, [expected])
-    assert np.isnan(expected) or np.signbit(high[0]) == np.signbit(expected)
+def test_a_definition_in_cpp(expression: str, expected: str) -> None:
+    assert definitions.translate(expression, definitions.NAMES) == expected
+
+
+@pytest.mark.parametrize("expression", ["y", "x % 2", "log(x)", "x**0.5", "[x]"])
+def test_a_definition_that_has_no_cpp(expression: str) -> None:
+    with pytest.raises(ValueError, match="`expression` must hold what a definition may hold, got "):
+        definitions.translate(expression, definitions.NAMES)
 
 
 # ---- The comparison catches what is wrong ----------------------------------------------------------------------------
@@ -264,7 +258,7 @@ def test_overflow_is_right_only_where_the_true_value_overflows(oracle: Oracle, d
 
 
 def test_next_to_the_root_the_error_is_absolute_in_float64(oracle: Oracle) -> None:
-    x = np.array([float(GELU_ROOT), -0.6])
+    x = np.array([ROOTS["gelu"], -0.6])
     reference = oracle.reference("float64", "gelu", True, 0.0, x)
     results, _ = oracle.as_doubles(reference)
     tally = oracle.compare(reference, np.add(results, [3 * 2.0**-54, 0]))
@@ -295,7 +289,7 @@ def test_every_float32_pattern_is_planned_once() -> None:
     assert ends[0][0] == 0
     assert ends[-1][1] == 2**32
     assert all(before[1] == after[0] for before, after in itertools.pairwise(ends))
-    assert {case.function for case in cases_for("float32")} == {"elu", "selu", "gelu"}
+    assert {case.function for case in cases_for("float32")} == {r.name for r in ACTIVATIONS.values() if not r.is_leaky}
 
 
 @pytest.mark.usefixtures("library", "restored_settings")

@@ -20,6 +20,7 @@ import pytest
 from commands import BFLOAT16, child, file_of, numbers, save, words
 from rectifier import files, pieces, replacement
 from rectifier.cli import main
+from rectifier.parameters import ACTIVATIONS
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links, pipes and permissions of POSIX")
 FLOATS = np.ones((4, 3), np.float32)
@@ -77,7 +78,7 @@ BAD_INPUTS: list[tuple[bytes | Callable[[str], None], str]] = [
     (file_of(np.zeros(3, np.longdouble)), "`data` must be of dtype float16, bfloat16, .*, got float(96|128)"),
 ]
 BAD_OPTIONS: list[tuple[str, str]] = [
-    ("--act-type relu", "`act_type` must be one of leaky, elu, selu, gelu, prelu, rrelu, got 'relu'"),
+    ("--act-type relu", f"`act_type` must be one of {', '.join(ACTIVATIONS)}, got 'relu'"),
     ("--slope nan", "`slope` must be a finite number, got nan"),
     ("--slope 1e39", r"`slope` must be finite as float32, got 1e\+39"),
     ("--slope steep", r"argument --slope: invalid float value: 'steep' \(see rectifier apply --help\)"),

@@ -11,7 +11,7 @@ from rectifier import leaky_relu, rrelu_slopes, show_config, vjp
 from rectifier.parameters import ACTIVATIONS
 
 X = np.linspace(-2, 2, 6, dtype=np.float32).reshape(2, 3)
-NAMES = "leaky, elu, selu, gelu, prelu, rrelu"
+NAMES = ", ".join(ACTIVATIONS)
 
 CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"act_type": "swish"}, ValueError, f"`act_type` must be one of {NAMES}, got 'swish'"),

@@ -148,3 +148,24 @@ def test_empty_data_gives_zeros():
         x = np.ones(shape, np.float32)
         d_gamma = gamma_gradient(x, x, np.ones(gamma, np.float32), axis=axis)
         assert_same_bits(d_gamma, np.zeros(gamma, np.float32))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("own", [True, False], ids=["gamma of data's type", "gamma of the arithmetic type"])
+@pytest.mark.parametrize("shape", [(1,), (3, 7), (2, 3, 5), (4, 9, 11, 13)], ids=str)
+def test_a_slope_for_each_element_in_any_layout(cpu_target, dtype, own, shape):
+    """Dense arrays take a loop of their own; the bits are those of the sums of one term that others go through."""
+    rng = np.random.default_rng(3)
+    x, g = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
+    gamma = rng.uniform(-1, 1, shape).astype(dtype if own or dtype == np.float64 else np.float32)
+    edges = np.array([0.0, -0.0, np.nan, np.inf, -np.inf], dtype)
+    for array, step in ((x, 3), (g, 4)):
+        flat = array.reshape(-1)
+        flat[::step] = np.resize(edges, flat[::step].shape)
+    with np.errstate(invalid="ignore", over="ignore"):
+        wide_g, wide_x = g.astype(np.float64), x.astype(np.float64)
+        expected = (np.where(x > 0, 0.0, wide_g * wide_x) + 0.0).astype(gamma.dtype)
+    for layout in (np.asarray, np.asfortranarray, lambda a: np.repeat(a, 2, axis=-1)[..., ::2]):
+        d_x, d_gamma = rectifier.vjp(layout(x), layout(gamma), "prelu")[1](layout(g))
+        assert_same_bits(d_gamma, expected)
+        assert_same_bits(d_x, rectifier.vjp(x, gamma, "prelu")[1](g)[0])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rectifier import vjp
+from rectifier.parameters import ACTIVATIONS
 
 MIB = 2**20
 
@@ -46,7 +47,7 @@ def growth(code: str) -> int:
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("act_type", ["leaky", "elu", "gelu", "prelu", "rrelu"])
+@pytest.mark.parametrize("act_type", ACTIVATIONS)
 def test_no_full_size_temporary(act_type: str, call: str) -> None:
     keywords: dict[str, Any] = {"rrelu": {"training": True, "rng": 1}, "prelu": {"gamma": 0.25}}.get(act_type, {})
     dx = "(dx, None)" if act_type == "prelu" else "dx"
@@ -99,6 +100,6 @@ def test_a_negative_slope_costs_one_bit(act_type: str, keywords: dict[str, Any])
     assert kept_bytes(act_type, **keywords) < 2**22 // 8 + 0.1 * MIB
 
 
-@pytest.mark.parametrize("act_type", ["elu", "selu", "gelu"])
+@pytest.mark.parametrize("act_type", [row.name for row in ACTIVATIONS.values() if not row.is_leaky])
 def test_the_others_keep_the_input_alone(act_type: str) -> None:
     assert 16 * MIB <= kept_bytes(act_type) < 16.1 * MIB

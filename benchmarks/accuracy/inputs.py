@@ -5,7 +5,9 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 
-GELU_ROOT = -0.75179152469356445746
+from rectifier.parameters import ACTIVATIONS
+
+ROOTS = tuple(row.root for row in ACTIVATIONS.values() if row.root is not None)
 _UNSIGNED = {"float16": np.uint16, "bfloat16": np.uint16, "float32": np.uint32, "float64": np.uint64}
 
 
@@ -49,7 +51,7 @@ def threshold_points() -> np.ndarray:
     reduction = np.arange(-2200, 2201) * (np.log(2) / 2)
     intervals = np.arange(-1280, 1281) / 32
     powers = np.concatenate([sign * 2.0 ** np.arange(-60, 8) for sign in (1, -1)])
-    limits = np.array([GELU_ROOT, -17.33, -87.3365, -103.2789, -103.9721, -104.0, -708.3964, -744.4401, -745.1332])
+    limits = np.array([*ROOTS, -17.33, -87.3365, -103.2789, -103.9721, -104.0, -708.3964, -744.4401, -745.1332])
     tails = np.array([-12.8, -13.0, -14.0, -14.2, -14.45, -14.6, -14.7, -37.5194, -38.4674, -38.5, -38.6])
     return np.concatenate([reduction, intervals, powers, limits, tails])
 
@@ -70,5 +72,5 @@ def float64_grid(points: int) -> np.ndarray:
     logarithmic = -(2.0 ** generator.uniform(-60, 10, share))
     linear = [np.linspace(low, high, share // 3) for low, high in ((-40, 10), (-9, 9), (-746, 0))]
     jittered = np.concatenate(linear) + generator.uniform(0, 1e-3, 3 * (share // 3))
-    root = GELU_ROOT + generator.uniform(-0.1, 0.1, share // 2)
-    return np.concatenate([bits, logarithmic, -logarithmic[: share // 2], jittered, root])
+    roots = [root + generator.uniform(-0.1, 0.1, share // 2) for root in ROOTS]
+    return np.concatenate([bits, logarithmic, -logarithmic[: share // 2], jittered, *roots])

@@ -1,17 +1,19 @@
 // Reference values of the activations and their derivatives, and error counts in units in the last place (ULP).
-// It shares nothing with the kernels it judges: the C library's exp, expm1 and erfc in double serve float32 results, and
-// binary128 arithmetic everything else. oracle.py builds this file and calls the functions at its end.
+// It shares nothing with the kernels it judges: the definitions in the table of activations, by the C library's exp,
+// expm1 and erfc in double for float32 results, and in binary128 arithmetic for everything else. oracle.py builds this file and calls the functions at its end.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #if defined(__LDBL_MANT_DIG__) && __LDBL_MANT_DIG__ == 113
 using quad = long double;
 static quad exp_quad(quad x) { return std::exp(x); }
 static quad expm1_quad(quad x) { return std::expm1(x); }
 static quad erfc_quad(quad x) { return std::erfc(x); }
+static quad sqrt_quad(quad x) { return std::sqrt(x); }
 static quad scale_quad(quad x, int exponent) { return std::ldexp(x, exponent); }
 static int exponent_quad(quad x) { return std::ilogb(x); }
 #define QUAD(digits) digits##L
@@ -21,6 +23,7 @@ using quad = __float128;
 static quad exp_quad(quad x) { return expq(x); }
 static quad expm1_quad(quad x) { return expm1q(x); }
 static quad erfc_quad(quad x) { return erfcq(x); }
+static quad sqrt_quad(quad x) { return sqrtq(x); }
 static quad scale_quad(quad x, int exponent) { return ldexpq(x, exponent); }
 static int exponent_quad(quad x) { return ilogbq(x); }
 #define QUAD(digits) digits##Q
@@ -28,22 +31,36 @@ static int exponent_quad(quad x) { return ilogbq(x); }
 
 namespace {
 
-enum Function : int { leaky = 0, elu = 1, selu = 2, gelu = 3 };
-
-constexpr quad lambda = QUAD(1.0507009873554804934193349852946);
-constexpr quad alpha = QUAD(1.6732632423543772848170429916717);
+constexpr quad pi = QUAD(3.14159265358979323846264338327950288420);
 constexpr quad root_half = QUAD(0.70710678118654752440084436210484903928);     // 1 / sqrt(2)
 constexpr quad pdf_at_zero = QUAD(0.39894228040143267793994605993438186848);  // 1 / sqrt(2 pi)
-// Where gelu's derivative changes sign: relative accuracy needs more than the working precision there.
-constexpr double gelu_root = -0.75179152469356445746;
+// Around the root of a derivative: relative accuracy needs more than the working precision there.
 constexpr double root_window = 0.0625;
 
 // ---- Reference -----------------------------------------------------------------------------------------------------
 
-double exponential(double x) { return std::exp(x); }
 quad exponential(quad x) { return exp_quad(x); }
-double exponential_minus_1(double x) { return std::expm1(x); }
 quad exponential_minus_1(quad x) { return expm1_quad(x); }
+quad square_root(quad x) { return sqrt_quad(x); }
+
+// What float32 results are compared with is computed in this type: 64 bits, so that the rounding of an exponent of 100
+// does not count. Its functions are those of double, with a correction for what the argument has more.
+#if defined(__LDBL_MANT_DIG__) && __LDBL_MANT_DIG__ == 113
+using wide = quad;
+#else
+using wide = long double;
+wide exponential(wide x) {
+    const double near = static_cast<double>(x);
+    const wide rest = x - near;
+    return rest == 0 || rest != rest ? std::exp(near) : std::exp(near) * (1 + rest);
+}
+wide exponential_minus_1(wide x) {
+    const double near = static_cast<double>(x);
+    const wide rest = x - near;
+    return rest == 0 || rest != rest ? std::expm1(near) : std::expm1(near) + std::exp(near) * rest;
+}
+wide square_root(wide x) { return std::sqrt(x); }
+#endif
 
 // The rounding error of z = -x / sqrt(2) would grow by 2 z^2 <= 212 in erfc(z): the first derivative takes it back.
 double normal_cdf(double x) {
@@ -57,49 +74,45 @@ double normal_cdf(double x) {
     return half - slope * std::exp(-z * z) * rest;
 }
 quad normal_cdf(quad x) { return scale_quad(erfc_quad(-x * root_half), -1); }
+#if !defined(__LDBL_MANT_DIG__) || __LDBL_MANT_DIG__ != 113
+wide normal_cdf(wide x) { return normal_cdf(static_cast<double>(x)); }  // of a float, or far out
+#endif
 
 // x^2 / 2 is exact: twice float's 24 bits fit in a double, twice double's 53 in a quad.
 template <class R>
-R gelu_derivative_plain(R x) {
-    constexpr R infinity = std::numeric_limits<double>::infinity();
-    if (x == infinity) return 1;
-    if (x == -infinity) return -R(0);
-    const R result = normal_cdf(x) + x * (static_cast<R>(pdf_at_zero) * exponential(-x * x / 2));
-    return result == 0 ? -R(0) : result;  // underflow of a negative tail; no x gives zero otherwise
+R normal_density(R x) {
+    return static_cast<R>(pdf_at_zero) * exponential(-x * x / 2);
 }
-quad gelu_derivative(quad x) { return gelu_derivative_plain(x); }
-double gelu_derivative(double x) {
-    if (std::fabs(x - gelu_root) < root_window) return static_cast<double>(gelu_derivative_plain<quad>(x));
-    return gelu_derivative_plain(x);
+
+// Written by definitions.py: define_value, define_derivative and root_of, by the number of a row of the table.
+#include "definitions.hpp"
+
+// A definition on the whole line. Where it has no value, at an infinity, it is taken far out; where it underflows to
+// zero below -16, it has the sign that it has there.
+template <class R, class F>
+R extended(const F& f, R x) {
+    const R result = f(x);
+    if (result != result && x == x) return extended(f, x < 0 ? R(-1e30) : R(1e30));
+    if (result == 0 && x < -16) return std::signbit(static_cast<double>(f(R(-16)))) ? -R(0) : R(0);
+    return result;
 }
 
 template <class R>
-R value(Function function, R slope, R x) {
-    switch (function) {
-        case leaky: return x > 0 ? x : slope * x;
-        case elu: return x > 0 ? x : slope * exponential_minus_1(x);
-        case selu: return x > 0 ? static_cast<R>(lambda) * x : static_cast<R>(lambda * alpha) * exponential_minus_1(x);
-        default: return x == -static_cast<R>(std::numeric_limits<double>::infinity()) ? -R(0) : x * normal_cdf(x);
-    }
-}
-
-template <class R>
-R derivative(Function function, R slope, R x) {
-    switch (function) {
-        case leaky: return x > 0 ? R(1) : slope;
-        case elu: return x > 0 ? R(1) : slope * exponential(x);
-        case selu: return x > 0 ? static_cast<R>(lambda) : static_cast<R>(lambda * alpha) * exponential(x);
-        default: return gelu_derivative(x);
-    }
-}
+using Working = std::conditional_t<std::is_same_v<R, double>, wide, R>;
 
 template <class R, class X>
 void fill(R* out, const X* x, std::size_t n, int function, int is_derivative, double slope) {
-    const auto f = static_cast<Function>(function);
-    if (is_derivative) {
-        for (std::size_t i = 0; i < n; ++i) out[i] = derivative<R>(f, slope, x[i]);
-    } else {
-        for (std::size_t i = 0; i < n; ++i) out[i] = value<R>(f, slope, x[i]);
+    const auto value = [=](auto at) { return define_value<decltype(at)>(function, slope, at); };
+    const auto derivative = [=](auto at) { return define_derivative<decltype(at)>(function, slope, at); };
+    const double root = root_of(function);
+    for (std::size_t i = 0; i < n; ++i) {
+        if (!is_derivative) {
+            out[i] = static_cast<R>(extended<Working<R>>(value, x[i]));
+        } else if (std::fabs(x[i] - root) < root_window) {
+            out[i] = static_cast<R>(derivative(static_cast<quad>(x[i])));
+        } else {
+            out[i] = static_cast<R>(extended<Working<R>>(derivative, x[i]));
+        }
     }
 }
 
@@ -123,7 +136,7 @@ struct Tally {
     std::int64_t misrounded;  // not the nearest number of the format, ties to even
     std::int64_t wrong;       // NaN, infinity or a sign (that of zero too) that is not the reference's
     double wrong_at;
-    double max_root;      // next to gelu's root, where asked: largest absolute error in units of 2^-53
+    double max_root;      // next to the root, if one is given: largest absolute error in units of 2^-53
     double root_at;
 };
 
@@ -214,7 +227,7 @@ bool is_even(double y, quad unit) {
     return half_steps == static_cast<quad>(std::nearbyint(static_cast<double>(half_steps)));
 }
 
-void compare_quad(const double* x, const double* y, const quad* r, std::size_t n, const Format& format, bool at_root,
+void compare_quad(const double* x, const double* y, const quad* r, std::size_t n, const Format& format, double root,
                   Tally& tally) {
     const quad overflow = scale_quad(2 - scale_quad(1, -format.precision), format.max_exponent);
     tally.count += static_cast<std::int64_t>(n);
@@ -222,7 +235,7 @@ void compare_quad(const double* x, const double* y, const quad* r, std::size_t n
         const bool overflows = magnitude(r[i]) >= overflow;
         const double near = static_cast<double>(r[i]);
         // An absolute bound lets the sign change a little beside the root.
-        const bool next_to_root = at_root && std::fabs(x[i] - gelu_root) < root_window;
+        const bool next_to_root = std::fabs(x[i] - root) < root_window;  // never for NaN
         if (is_wrong(next_to_root ? std::copysign(y[i], near) : y[i], near, overflows)) {
             if (tally.wrong++ == 0) tally.wrong_at = x[i];
             ++tally.misrounded;
@@ -269,8 +282,8 @@ void oracle_compare_float(const float* x, const float* y, const double* referenc
 }
 
 void oracle_compare_quad(const double* x, const double* y, const quad* reference, std::size_t n, const Format* format,
-                         int at_root, Tally* tally) {
-    compare_quad(x, y, reference, n, *format, at_root != 0, *tally);
+                         double root, Tally* tally) {
+    compare_quad(x, y, reference, n, *format, root, *tally);
 }
 
 // Error in ULP of each element, for the figures.

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from rectifier.parameters import ACTIVATIONS
+
+from .definitions import HEADER, header
+
 SOURCE = Path(__file__).with_name("oracle.cpp")
 OPTIMISE = ["-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
 FLAGS = ["-std=gnu++17", *OPTIMISE, "-fPIC", "-shared"]
-FUNCTIONS = {"leaky": 0, "elu": 1, "selu": 2, "gelu": 3}
+NUMBERS = {name: number for number, name in enumerate(ACTIVATIONS)}
 
 # Bits of the significand, least and greatest exponent of a normal number.
 FORMATS = {
@@ -87,12 +92,13 @@ class Reference:
     dtype: str
     inputs: np.ndarray
     values: np.ndarray
-    at_root: bool = field(default=False)
+    root: float = math.nan  # next to which the error is absolute
 
 
 def compile_oracle(folder: str | os.PathLike[str]) -> Path:
     """Compile oracle.cpp into ``folder`` and return the library's path."""
     library = Path(folder) / "oracle.so"
+    (Path(folder) / HEADER).write_text(header(), encoding="ascii")
     messages = []
     # GCC comes first: it has binary128 everywhere, on x86 in libquadmath and on ARM as its long double.
     for compiler in dict.fromkeys(("g++", os.environ.get("CXX", "c++"), "c++")):
@@ -100,7 +106,7 @@ def compile_oracle(folder: str | os.PathLike[str]) -> Path:
             messages.append(f"{compiler}: not found")
             continue
         for libraries in (["-lquadmath"], []):
-            command = [compiler, *FLAGS, str(SOURCE), "-o", str(library), *libraries]
+            command = [compiler, *FLAGS, f"-I{folder}", str(SOURCE), "-o", str(library), *libraries]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 return library
@@ -130,12 +136,13 @@ class Oracle:
             _pointer(values),
             _pointer(inputs),
             ctypes.c_size_t(inputs.size),
-            ctypes.c_int(FUNCTIONS[function]),
+            ctypes.c_int(NUMBERS[function]),
             ctypes.c_int(derivative),
             ctypes.c_double(slope),
         )
-        # gelu' in float64 is held to an absolute bound next to its root.
-        return Reference(dtype, inputs, values, at_root=dtype == "float64" and function == "gelu" and derivative)
+        # In float64, derivatives are held to an absolute bound next to their root.
+        root = ACTIVATIONS[function].root if derivative and dtype == "float64" else None
+        return Reference(dtype, inputs, values, math.nan if root is None else root)
 
     def compare(self, reference: Reference, results: np.ndarray) -> Tally:
         """Count the errors of ``results``, in the reference's order."""
@@ -148,8 +155,8 @@ class Oracle:
         size = ctypes.c_size_t(results.size)
         if exact:
             layout = _Format(*FORMATS[reference.dtype])
-            at_root = ctypes.c_int(reference.at_root)
-            self._library.oracle_compare_quad(*arrays, size, ctypes.byref(layout), at_root, ctypes.byref(tally))
+            root = ctypes.c_double(reference.root)
+            self._library.oracle_compare_quad(*arrays, size, ctypes.byref(layout), root, ctypes.byref(tally))
         else:
             self._library.oracle_compare_float(*arrays, size, ctypes.byref(tally))
         return Tally(**{item.name: getattr(tally, item.name) for item in fields(Tally)})

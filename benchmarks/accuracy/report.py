@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rectifier.parameters import ACTIVATIONS
+
 from .cases import BOUNDS, DTYPES, KINDS, ROOT_BOUND, cases_for
 from .inputs import pattern_count
 from .oracle import Tally
@@ -30,7 +32,7 @@ target; a result of the wrong kind breaks them too.
 
 {bounds}
 The float64 inputs are random bit patterns, jittered grids, and three neighbours on either side of each threshold of the
-formulas. Within 1/16 of the root of gelu's gradient, at −0.7518, the float64 bound is {root:g} · 2⁻⁵³ absolute.
+formulas. Within 1/16 of the root of a gradient ({roots}), the float64 bound is {root:g} · 2⁻⁵³ absolute.
 
 The gradient is `vjp`'s, with a head gradient of one. The true values share no code with the kernels: for float32 they
 are the C library's `expm1`, `exp` and `erfc` in double (binary128 next to that root), for the rest binary128. The slope
@@ -67,7 +69,7 @@ def violations(tallies: Tallies, targets: Iterable[str]) -> list[str]:
 
 def page(tallies: Tallies, broken: list[str], figure: str, compiler: str) -> str:
     """The whole of docs/accuracy.md; ``broken`` comes from `violations`."""
-    parts = [INTRODUCTION.format(bounds=_bounds(tallies), root=ROOT_BOUND)]
+    parts = [INTRODUCTION.format(bounds=_bounds(tallies), root=ROOT_BOUND, roots=_roots())]
     counts = [tally.count for (dtype, *_, name), tally in tallies.items() if is_library(name) and dtype == "float32"]
     if counts:
         parts.append(PEERS.format(count=max(counts)))
@@ -137,6 +139,11 @@ def _bounds(tallies: Tallies) -> str:
         if count:
             rows.append([dtype, f"{'all ' if everything else ''}{count:,}", f"{BOUNDS[dtype]:g} ULP"])
     return _table(["type", "inputs", "largest error allowed"], rows)
+
+
+def _roots() -> str:
+    rows = [row for row in ACTIVATIONS.values() if row.root is not None]
+    return ", ".join(f"{row.name}'s at {row.root:.4f}" for row in rows).replace("-", "−")
 
 
 def _cells(tally: Tally, dtype: str) -> list[str]:

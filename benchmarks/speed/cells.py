@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rectifier.parameters import ACTIVATIONS
+
 SLOPE, LOWER_BOUND, UPPER_BOUND = 0.25, 0.125, 0.333999991
 MIDDLE_SLOPE = (LOWER_BOUND + UPPER_BOUND) / 2
 KEY = 7
@@ -41,10 +43,7 @@ class Case(NamedTuple):
 CASES = {
     case.label: case
     for case in (
-        Case("leaky", "leaky"),
-        Case("elu", "elu"),
-        Case("selu", "selu"),
-        Case("gelu", "gelu"),
+        *(Case(row.name, row.name) for row in ACTIVATIONS.values() if not row.has_gamma and not row.is_random),
         Case("prelu shared", "prelu", "shared"),
         Case("prelu NCHW", "prelu", "NCHW"),
         Case("prelu NHWC", "prelu", "NHWC"),

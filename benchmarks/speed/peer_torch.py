@@ -16,6 +16,7 @@ from torch.nn import functional
 from .arrays import Array, Arrays
 from .cells import LOWER_BOUND, MIDDLE_SLOPE, SLOPE, UPPER_BOUND, Cell
 from .plain_numpy import ALPHA, SCALE, gamma_axes
+from .subjects import Absent
 
 aten = torch.ops.aten
 native = torch._C._nn
@@ -88,7 +89,11 @@ def functions(cell: Cell, arrays: Arrays, tensors: Tensors) -> Functions:
         return _rrelu_training(tensors)
     if act_type in ("leaky", "rrelu"):
         return _leaky(tensors, act_type)
-    return _gelu(tensors) if act_type == "gelu" else _elu(tensors, act_type)
+    if act_type in ("elu", "selu"):
+        return _elu(tensors, act_type)
+    if act_type == "gelu":
+        return _gelu(tensors)
+    raise Absent(f"torch has no {act_type}")
 
 
 def _leaky(t: Tensors, act_type: str) -> Functions:

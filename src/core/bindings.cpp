@@ -42,7 +42,7 @@ void number_elements(Nest& nest, nb::handle steps) {
 
 void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_, nb::handle gamma_, double slope,
            nb::handle key, double lower, double upper, std::uint64_t first, nb::handle steps) {
-  require(formula >= 0 && formula < formula_count, "`formula` is unknown");
+  require(formula >= 0 && formula < kernels().formula_count, "`formula` is unknown");
   const Array result = read_array(out_, "out"), given = read_array(data_, "data");
   // Signs stand for data whose shape and dtype are those of the output.
   const bool signs = given.kind == Array::bytes;
@@ -146,7 +146,7 @@ void draw_slopes(nb::handle out_, std::uint64_t key, double lower, double upper,
     const std::size_t from = task * share, count = n - from < share ? n - from : share;
     kernels().draw_float(slopes + from, first + from, count, range);
   };
-  parallel_for((n + share - 1) / share, threads_for(n, 0.5), body);
+  parallel_for((n + share - 1) / share, threads_for(0.5 * static_cast<double>(n)), body);
 }
 
 nb::object call(nb::handle data, nb::handle gamma, nb::handle act_type, nb::handle slope, nb::handle lower,

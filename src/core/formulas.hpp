@@ -7,6 +7,20 @@
 
 namespace rectifier::RECTIFIER_TARGET {
 
+/// The formula with a number, that of its rows in the table of src/rectifier/parameters.py.
+template <int number>
+struct Numbered;
+
+/// Numbers a functor; cost is the time for one float's value on one core, in nanoseconds, and decides from what size on
+/// threads are worth waking.
+#define RECTIFIER_FORMULA(number, functor_, cost) \
+  template <>                                     \
+  struct Numbered<number> {                       \
+    template <class V>                            \
+    using functor = functor_<V>;                  \
+    static constexpr double nanoseconds = cost;   \
+  }
+
 /// x > 0 ? x : s * x, for slopes that differ by element or channel (prelu, rrelu).
 template <class V>
 RECTIFIER_INLINE V leaky_value(V x, V s) {
@@ -28,6 +42,7 @@ struct Leaky {
   RECTIFIER_INLINE_MEMBER V derivative(V x) const { return select(positive(x), V(1), slope); }
   V slope;
 };
+RECTIFIER_FORMULA(0, Leaky, 0.1);
 
 }  // namespace rectifier::RECTIFIER_TARGET
 

@@ -3,43 +3,10 @@
 
 #include <cmath>
 
-#include "formulas_common.hpp"
+#include "formulas_exponential.hpp"
 #include "tables.hpp"
 
 namespace rectifier::RECTIFIER_TARGET {
-
-/// exp(x) = 2^k * exp(r) with |r| <= ln 2 / 2, k an integer. k * ln2_high is exact.
-template <class V>
-struct Reduced {
-  V shifted;  // 1.5 * 2^p + k: the low bits of its fraction hold k
-  V k;
-  V r;
-};
-
-template <class V>
-RECTIFIER_INLINE Reduced<V> reduce(V x) {
-  using S = Split<V>;
-  const V magic = integer_magic<V>();
-  const V shifted = muladd(x, V(S::log2e), magic);
-  const V k = shifted - magic;
-  const V high = nmuladd(k, V(S::ln2_high), x);
-  return {shifted, k, nmuladd(k, V(S::ln2_low), high)};
-}
-
-/// high + low, |low| at most half an ULP of high or little more.
-template <class V>
-struct Sum {
-  V high;
-  V low;
-};
-
-/// expm1(r) for a reduced r. The low part is what the last addition of the high part rounded away.
-template <class V>
-RECTIFIER_INLINE Sum<V> expm1_reduced(V r) {
-  const V rest = horner_by_pairs(Expm1<V>::poly, r) * r;
-  const V high = muladd(rest, r, r);
-  return {high, muladd(rest, r, r - high)};
-}
 
 /// expm1(x) for x <= 0, to well below half an ULP; garbage for x > 0, NaN for NaN.
 template <class V>
@@ -54,14 +21,6 @@ RECTIFIER_INLINE Sum<V> expm1_negative(V x) {
   // power * e.high is exact, |less_one| >= |power * e.high| or 0: a Fast2Sum
   const V low = muladd(power, e.high, less_one - high);
   return {high, muladd(power, e.low, low)};
-}
-
-/// exp(r) for a reduced r.
-template <class V>
-RECTIFIER_INLINE Sum<V> exp_reduced(V r) {
-  const V rest = horner_by_pairs(Expm1<V>::poly, r) * r;
-  const V high = muladd(rest, r, r) + V(1);
-  return {high, muladd(rest, r, (V(1) - high) + r)};
 }
 
 /// x > 0 ? x : slope * expm1(x).
@@ -104,6 +63,7 @@ struct Elu {
   scalar exponent;
   scalar floor;
 };
+RECTIFIER_FORMULA(1, Elu, 0.3);
 
 /// scale * (x > 0 ? x : alpha * expm1(x)), both constants to twice the precision.
 /// Types: f32 (with fma) and f64. f32: value <= 1.000 ULP (at a subnormal result; 0.81 else), derivative <= 0.81 ULP
@@ -134,5 +94,6 @@ struct Selu {
     return select(positive(x), V(S::selu_scale_high + S::selu_scale_low), y);
   }
 };
+RECTIFIER_FORMULA(2, Selu, 0.3);
 
 }  // namespace rectifier::RECTIFIER_TARGET

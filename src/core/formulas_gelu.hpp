@@ -1,7 +1,7 @@
 // gelu. Included by formulas.hpp only.
 #pragma once
 
-#include "formulas_common.hpp"
+#include "formulas_exponential.hpp"
 #include "tables.hpp"
 
 namespace rectifier::RECTIFIER_TARGET {
@@ -144,17 +144,16 @@ struct Gelu {
     using S = Split<V>;
     const V t = min(V(T::limit), magnitude(x));
     const Product<V> k = tail<T>(t);
-    const V root(S::gelu_root_high);
-    const V u = root - t;
-    // What u rounded away: a 2Sum, since either of root and t may be the larger one.
-    const V back = root - u;
-    const V low = ((root - (u + back)) + (back - t)) + V(S::gelu_root_low);
-    const V rest = muladd(u, k.relative, muladd(low, k.relative, low));
-    const V y = muladd(u, k.amount, rest * k.amount);
+    // Either of root and t may be the larger one.
+    const Sum<V> u = two_difference(V(S::gelu_root_high), t);
+    const V low = u.low + V(S::gelu_root_low);
+    const V rest = muladd(u.high, k.relative, muladd(low, k.relative, low));
+    const V y = muladd(u.high, k.amount, rest * k.amount);
     const auto below = negative(x);
     const V scale(T::exponential::scale);
     return muladd(y, select(below, scale, V(-T::exponential::scale)), select(below, V(typename V::scalar(-0.0)), V(1)));
   }
 };
+RECTIFIER_FORMULA(3, Gelu, 0.4);
 
 }  // namespace rectifier::RECTIFIER_TARGET

@@ -7,6 +7,8 @@
 // kept elements with their short rows.
 #include "gamma_gradient.hpp"
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -36,7 +38,8 @@ class GammaGradient {
   }
 
   void run() {
-    const int threads = threads_for(static_cast<std::size_t>(total_), 0.3);
+    const int threads = threads_for(0.3 * static_cast<double>(total_));
+    if (is_dense()) return multiply(threads);
     auto body = [this](std::size_t task) { work(static_cast<std::ptrdiff_t>(task)); };
     parallel_for(static_cast<std::size_t>(tasks_), threads, body);
     if (blocks_ > 1) finish();
@@ -59,6 +62,11 @@ class GammaGradient {
       // An axis of the other kind between two like ones closes the group of those, once it has begun.
       if (pass_.kept[d] && last_reduced > d) inner_reduced = false;
       if (!pass_.kept[d] && last_kept > d) inner_kept = false;
+    }
+    if (last_reduced < 0) {  // nothing is summed, so the order is free: that of the memory
+      std::sort(order, order + count, [&](int a, int b) {
+        return std::abs(views[part_input]->strides[a]) < std::abs(views[part_input]->strides[b]);
+      });
     }
     for (int k = count - 1; k >= 0; --k) {
       const int d = order[k];
@@ -102,6 +110,30 @@ class GammaGradient {
     chunk_runs_ = (chunks_ + run_of_chunks_ - 1) / run_of_chunks_;
     tasks_ = outer_kept_.size() * blocks_ * chunk_runs_;
     if (blocks_ > 1) partial_.resize(static_cast<std::size_t>(outer_kept_.size() * kept_size_ * blocks_));
+  }
+
+  /// Whether there is a slope for each element, and all arrays lie in one piece each, in the same order.
+  bool is_dense() const {
+    const bool own = pass_.gamma_type == pass_.type, arithmetic = item_size(pass_.gamma_type) == slope_size(pass_.type);
+    if (kept_size_ != total_ || pass_.gamma_type != pass_.d_gamma_type || !(own || arithmetic)) return false;
+    for (Part p : {part_dx, part_upstream, part_input})
+      if ((p != part_dx || pass_.wants_dx) && !kept_.contiguous(p, item_)) return false;
+    const auto size = static_cast<std::ptrdiff_t>(item_size(pass_.gamma_type));
+    return kept_.contiguous(part_gamma, size) && kept_.contiguous(part_d_gamma, size);
+  }
+
+  void multiply(int threads) {
+    const auto* kernel = (pass_.gamma_type == pass_.type ? kernels_.own_products : kernels_.products) + pass_.type;
+    constexpr std::ptrdiff_t share = 1 << 13;
+    const auto size = static_cast<std::ptrdiff_t>(item_size(pass_.gamma_type));
+    auto body = [&](std::size_t task) {
+      const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(task) * share;
+      const std::ptrdiff_t n = total_ - i < share ? total_ - i : share;
+      (*kernel)(pass_.wants_dx ? base_[part_dx] + i* item_ : nullptr, base_[part_d_gamma] + i * size,
+                base_[part_upstream] + i * item_, base_[part_input] + i * item_, base_[part_gamma] + i * size,
+                static_cast<std::size_t>(n));
+    };
+    parallel_for(static_cast<std::size_t>((total_ + share - 1) / share), threads, body);
   }
 
   struct Task {

@@ -4,6 +4,7 @@
 //   f32, f64         vectors of V::width numbers of type V::scalar; V(scalar) repeats one number
 //   V::mask          result of a comparison; select(mask, a, b) is a where it is set, b elsewhere
 //   a + b, fma(...)  arithmetic. Only an explicit fma is fused; -ffp-contract=off keeps the rest apart
+//   in_double(x, f)  f, from f64 to f64, of every number of an f32 x, rounded once to float
 //   load<V>(p), store(p, v), load_part<V>(p, n), store_part(p, v, n), stream(p, v)
 // half, bfloat and float elements belong to f32, double elements to f64. A part load touches n elements only
 // (0 < n < width) and gives each the same bits as a full one. Conversions round to nearest even; NaN stays NaN.
@@ -32,9 +33,11 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 #define RECTIFIER_INLINE static __forceinline
 #define RECTIFIER_INLINE_MEMBER __forceinline
+#define RECTIFIER_INLINE_LAMBDA
 #else
 #define RECTIFIER_INLINE static inline __attribute__((always_inline))
 #define RECTIFIER_INLINE_MEMBER inline __attribute__((always_inline))
+#define RECTIFIER_INLINE_LAMBDA __attribute__((always_inline))
 #endif
 
 #if RECTIFIER_LEVEL == 4

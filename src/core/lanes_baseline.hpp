@@ -109,6 +109,11 @@ RECTIFIER_INLINE f64 magnitude(f64 x) { return from_bits(bits(x) & 0x7ffffffffff
 RECTIFIER_INLINE f32 capped_magnitude(f32 x, float limit) { return min(magnitude(x), f32(limit)); }
 RECTIFIER_INLINE f64 capped_magnitude(f64 x, double limit) { return min(magnitude(x), f64(limit)); }
 
+template <class F>
+RECTIFIER_INLINE f32 in_double(f32 x, F f) {
+  return static_cast<float>(f(f64(static_cast<double>(x.v))).v);
+}
+
 /// table[i mod size].
 RECTIFIER_INLINE f64 lookup(const double (&table)[16], std::uint64_t i) { return table[i & 15]; }
 

@@ -1,16 +1,7 @@
 // Lanes of x86-64-v3: AVX2, FMA, F16C. Included by lanes.hpp only.
 #pragma once
 
-// GCC 12 takes its own headers' deliberately undefined operands for a mistake (GCC bug 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 #include <immintrin.h>
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
 
 namespace rectifier::RECTIFIER_TARGET {
 
@@ -139,6 +130,13 @@ RECTIFIER_INLINE f64 magnitude(f64 x) { return from_bits(bits(x) & i64(0x7ffffff
 /// min(|x|, limit), and limit for NaN; limit > 0.
 RECTIFIER_INLINE f32 capped_magnitude(f32 x, float limit) { return min(magnitude(x), f32(limit)); }
 RECTIFIER_INLINE f64 capped_magnitude(f64 x, double limit) { return min(magnitude(x), f64(limit)); }
+
+template <class F>
+RECTIFIER_INLINE f32 in_double(f32 x, F f) {
+  const f64 lower = f(f64(_mm256_cvtps_pd(_mm256_castps256_ps128(x.v))));
+  const f64 upper = f(f64(_mm256_cvtps_pd(_mm256_extractf128_ps(x.v, 1))));
+  return _mm256_set_m128(_mm256_cvtpd_ps(upper.v), _mm256_cvtpd_ps(lower.v));
+}
 
 /// table[i mod size], a lookup in registers.
 RECTIFIER_INLINE f32 lookup(const float (&table)[8], i32 i) {

@@ -1,16 +1,7 @@
 // Lanes of x86-64-v4: AVX-512 F, BW, DQ, VL. Included by lanes.hpp only.
 #pragma once
 
-// GCC 12 takes its own headers' deliberately undefined operands for a mistake (GCC bug 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 #include <immintrin.h>
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
 
 namespace rectifier::RECTIFIER_TARGET {
 
@@ -135,6 +126,13 @@ RECTIFIER_INLINE f64 capped_magnitude(f64 x, double limit) { return _mm512_range
 /// y * 2^k, rounded once, for an integer k.
 RECTIFIER_INLINE f32 scale_by_power(f32 y, f32 k) { return _mm512_scalef_ps(y.v, k.v); }
 RECTIFIER_INLINE f64 scale_by_power(f64 y, f64 k) { return _mm512_scalef_pd(y.v, k.v); }
+
+template <class F>
+RECTIFIER_INLINE f32 in_double(f32 x, F f) {
+  const f64 lower = f(f64(_mm512_cvtps_pd(_mm512_castps512_ps256(x.v))));
+  const f64 upper = f(f64(_mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1))));
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(lower.v)), _mm512_cvtpd_ps(upper.v), 1);
+}
 
 /// table[i mod size], a lookup in registers.
 RECTIFIER_INLINE f32 lookup(const float (&table)[16], i32 i) {

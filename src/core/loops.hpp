@@ -88,11 +88,11 @@ inline void run(Access access, E* y, std::size_t n, const Compute& compute, cons
 // The gradient of most formulas is g times the derivative; Leaky multiplies only where the slope applies,
 // so that an infinite g stays what it is where the derivative is 1.
 template <class V, class F>
-inline V chain(const F& f, V g, V x) {
+RECTIFIER_INLINE V chain(const F& f, V g, V x) {
   return g * f.derivative(x);
 }
 template <class V>
-inline V chain(const Leaky<V>& f, V g, V x) {
+RECTIFIER_INLINE V chain(const Leaky<V>& f, V g, V x) {
   return leaky_pullback(g, x, f.slope);
 }
 
@@ -100,7 +100,8 @@ template <class E, template <class> class F>
 void value_loop(void* y, const void* x, std::size_t n, const Parameters& parameters, Access access) {
   using V = typename Arithmetic<E>::lanes;
   const F<V> f(parameters);
-  run<V>(access, static_cast<E*>(y), n, [f](V v) { return f.value(v); }, static_cast<const E*>(x));
+  run<V>(
+      access, static_cast<E*>(y), n, [f](V v) RECTIFIER_INLINE_LAMBDA { return f.value(v); }, static_cast<const E*>(x));
 }
 
 template <class E, template <class> class F>
@@ -108,8 +109,8 @@ void pullback_loop(void* dx, const void* g, const void* x, std::size_t n, const 
   using V = typename Arithmetic<E>::lanes;
   const F<V> f(parameters);
   run<V>(
-      access, static_cast<E*>(dx), n, [f](V u, V v) { return chain(f, u, v); }, static_cast<const E*>(g),
-      static_cast<const E*>(x));
+      access, static_cast<E*>(dx), n, [f](V u, V v) RECTIFIER_INLINE_LAMBDA { return chain(f, u, v); },
+      static_cast<const E*>(g), static_cast<const E*>(x));
 }
 
 template <class E>

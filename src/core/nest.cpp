@@ -3,8 +3,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "pool.hpp"
-
 namespace rectifier {
 namespace {
 
@@ -103,15 +101,6 @@ SlopeRange slope_range(std::uint64_t key, double lower, double upper) {
   range.upper = static_cast<float>(upper);
   range.last = range.lower < range.upper ? std::nextafter(range.upper, range.lower) : range.lower;
   return range;
-}
-
-int threads_for(std::size_t n, double nanoseconds) {
-  // A sleeping thread takes about ten microseconds to come: it must save more than that.
-  constexpr double worth_waking = 10000.0;
-  const double total = static_cast<double>(n) * nanoseconds;
-  const int most = num_threads();
-  const double useful = total / worth_waking;
-  return useful < most ? (useful < 2.0 ? 1 : static_cast<int>(useful)) : most;
 }
 
 void copy_tile(std::size_t item, char* to, std::ptrdiff_t to_row, std::ptrdiff_t to_col, const char* from,

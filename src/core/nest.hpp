@@ -64,9 +64,6 @@ void run_elementwise(Nest& nest, const Work& work);
 /// Writes one bit an element of the input, in C order from the lowest bit on: whether it is above zero.
 void pack_signs(const Nest& nest, Type type, std::uint8_t* bits);
 
-/// Threads worth waking for n elements at so many nanoseconds each.
-int threads_for(std::size_t n, double nanoseconds);
-
 /// Copies rows x cols elements between a strided place and another.
 void copy_tile(std::size_t item, char* to, std::ptrdiff_t to_row, std::ptrdiff_t to_col, const char* from,
                std::ptrdiff_t from_row, std::ptrdiff_t from_col, std::ptrdiff_t rows, std::ptrdiff_t cols);

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels.hpp"
 #include "lanes.hpp"
@@ -124,23 +125,37 @@ RECTIFIER_INLINE std::size_t draw_registers(S* slopes, std::uint64_t counter, st
     k1 += philox_weyl[1];
   }
   const u64 m0 = repeat(philox_multiplier[0]), m1 = repeat(philox_multiplier[1]);
+  // Registers of counters whose rounds run side by side. With AVX2 three are 1.46 times as fast as one, two 1.2 times
+  // and four 1.2 times (Zen 3, 2026-11); with AVX-512 one is what has been measured.
+  constexpr int chains = RECTIFIER_LEVEL == 3 ? 3 : 1;
   constexpr std::size_t drawn = 4 * u64::width;
   std::size_t i = 0;
-  for (; i + drawn <= n; i += drawn, counter += u64::width) {
-    const u64 whole = repeat(counter) + first_counters();
-    u64 c0 = whole, c1 = upper_half(whole), c2 = repeat(0), c3 = repeat(0);
-    for (const auto& pair : keys) {
-      const u64 p0 = multiply_low(c0, m0), p1 = multiply_low(c2, m1);
-      c0 = xor3(upper_half(p1), c1, pair[0]);
-      c2 = xor3(upper_half(p0), c3, pair[1]);
-      c1 = p1;
-      c3 = p0;
+  const auto draw_chains = [&](auto count) {
+    constexpr int chain_count = decltype(count)::value;
+    u64 c0[chain_count], c1[chain_count], c2[chain_count], c3[chain_count];
+    for (int c = 0; c < chain_count; ++c, counter += u64::width) {
+      const u64 whole = repeat(counter) + first_counters();
+      c0[c] = whole;
+      c1[c] = upper_half(whole);
+      c2[c] = c3[c] = repeat(0);
     }
-    f32 first, second;
-    interleave(join_halves(c0, c1), join_halves(c2, c3), first, second);
-    put(slopes + i, map(first));
-    put(slopes + i + f32::width, map(second));
-  }
+    for (const auto& pair : keys)
+      for (int c = 0; c < chain_count; ++c) {
+        const u64 p0 = multiply_low(c0[c], m0), p1 = multiply_low(c2[c], m1);
+        c0[c] = xor3(upper_half(p1), c1[c], pair[0]);
+        c2[c] = xor3(upper_half(p0), c3[c], pair[1]);
+        c1[c] = p1;
+        c3[c] = p0;
+      }
+    for (int c = 0; c < chain_count; ++c, i += drawn) {
+      f32 first, second;
+      interleave(join_halves(c0[c], c1[c]), join_halves(c2[c], c3[c]), first, second);
+      put(slopes + i, map(first));
+      put(slopes + i + f32::width, map(second));
+    }
+  };
+  while (i + chains * drawn <= n) draw_chains(std::integral_constant<int, chains>());
+  while (i + drawn <= n) draw_chains(std::integral_constant<int, 1>());
   return i;
 }
 #else

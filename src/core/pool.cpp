@@ -23,6 +23,10 @@ namespace {
 
 // Long enough to bridge the gap between two calls of one loop, short enough not to be seen in a CPU meter.
 constexpr std::chrono::microseconds spin_time(20);
+// Nanoseconds of work that a thread must take over to be worth it: one that spins already, and one that sleeps.
+constexpr double worth_sharing = 2000, worth_waking = 15000;
+// Calls as close as this, from start to start, come from a loop: a thread is woken for the next one.
+constexpr std::chrono::microseconds loop_time(60);
 
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -84,6 +88,21 @@ struct Job {
 
 class Pool {
  public:
+  /// Threads that spin: they take work at once.
+  int awake() const { return spinning_.load(std::memory_order_relaxed); }
+
+  /// Wakes a thread for the work that is likely to come, if the last call of this kind is but a moment ago.
+  void stir() {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+    const auto last = last_stir_.exchange(now, std::memory_order_relaxed);
+    if (std::chrono::steady_clock::duration(now - last) > loop_time) return;
+    std::unique_lock<std::mutex> caller(callers_, std::try_to_lock);
+    if (!caller.owns_lock() || start(1) == 0) return;
+    generation_.fetch_add(1, std::memory_order_release);
+    places_[0].make_way();
+    wake_.notify_one();
+  }
+
   void run(Job& job, int helpers) {
     std::unique_lock<std::mutex> caller(callers_, std::try_to_lock);
     if (!caller.owns_lock()) return job.work();
@@ -127,7 +146,9 @@ class Pool {
     std::uint64_t seen = 0;
     const auto called = [this, &seen] { return generation_.load(std::memory_order_acquire) != seen; };
     for (;;) {
+      spinning_.fetch_add(1, std::memory_order_relaxed);
       spin_until(called);
+      spinning_.fetch_sub(1, std::memory_order_relaxed);
       std::unique_lock<std::mutex> lock(mutex_);
       wake_.wait(lock, called);
       seen = generation_.load(std::memory_order_relaxed);
@@ -148,6 +169,8 @@ class Pool {
   std::condition_variable idle_;
   std::atomic<std::uint64_t> generation_{0};
   std::atomic<int> working_{0};
+  std::atomic<int> spinning_{0};
+  std::atomic<std::chrono::steady_clock::rep> last_stir_{0};
   Job* job_ = nullptr;
   int openings_ = 0;
   Place places_[most_threads];
@@ -177,6 +200,18 @@ Pool& pool() {
 
 int num_threads() { return thread_limit.load(std::memory_order_relaxed); }
 void set_num_threads(int n) { thread_limit.store(n, std::memory_order_relaxed); }
+
+int threads_for(double nanoseconds) {
+  const int most = num_threads() < most_threads ? num_threads() : most_threads;
+  if (most == 1 || nanoseconds < 2 * worth_sharing) return 1;
+  const double waking = nanoseconds / worth_waking;
+  if (waking >= most) return most;
+  const double sharing = nanoseconds / worth_sharing;
+  const int ready = 1 + pool().awake();
+  const int shared = sharing < ready ? static_cast<int>(sharing) : ready < most ? ready : most;
+  if (shared == 1 && waking < 2) pool().stir();
+  return waking > shared ? static_cast<int>(waking) : shared;
+}
 
 void run_tasks(std::size_t tasks, int threads, TaskFunction function, void* context) {
   Job job{function, context, tasks};

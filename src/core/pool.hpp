@@ -11,6 +11,9 @@ void set_num_threads(int n);
 
 using TaskFunction = void (*)(void* context, std::size_t task);
 
+/// How many threads, at most num_threads(), are worth using for so many nanoseconds of work on one of them.
+int threads_for(double nanoseconds);
+
 /// Calls function(context, task) once for every task in [0, tasks), on the caller's thread and at most threads - 1
 /// others. When the pool is busy with another caller's work, the caller does everything itself.
 void run_tasks(std::size_t tasks, int threads, TaskFunction function, void* context);

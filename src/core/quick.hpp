@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "arrays.hpp"
+#include "cpu.hpp"
 #include "nest.hpp"
 #include "tensors.hpp"
 
@@ -29,7 +30,7 @@ struct QuickTable {
 inline QuickTable quick_table;
 
 inline void register_activation(nb::handle name, int formula, bool has_gamma, bool is_random) {
-  require(formula >= 0 && formula < formula_count && quick_table.count < QuickTable::most_rows,
+  require(formula >= 0 && formula < kernels().formula_count && quick_table.count < QuickTable::most_rows,
           "`formula` must be one that the kernels have");
   quick_table.rows[quick_table.count++] = {name.inc_ref().ptr(), static_cast<Formula>(formula), has_gamma, is_random};
 }
@@ -43,15 +44,15 @@ struct QuickCall {
   Nest nest;
   Work work;
   nb::object result;
-  bool has_gamma = false;
+  bool has_gamma = false, has_axis = false;
+  std::ptrdiff_t gamma_axis = 1;
 
   bool read_parameters(nb::handle act_type, nb::handle slope, nb::handle lower, nb::handle upper, nb::handle training,
                        nb::handle rng, nb::handle axis) {
     std::size_t k = 0;
     while (k < quick_table.count && act_type.ptr() != quick_table.rows[k].name) ++k;
-    if (k == quick_table.count || !axis.is_none() || !PyFloat_CheckExact(slope.ptr()) ||
-        lower.ptr() != quick_table.lower || upper.ptr() != quick_table.upper ||
-        (training.ptr() != Py_False && training.ptr() != Py_True))
+    if (k == quick_table.count || !PyFloat_CheckExact(slope.ptr()) || lower.ptr() != quick_table.lower ||
+        upper.ptr() != quick_table.upper || (training.ptr() != Py_False && training.ptr() != Py_True))
       return false;
     const QuickTable::Row& row = quick_table.rows[k];
     // All parameters are checked, those that the activation does not read too.
@@ -60,6 +61,15 @@ struct QuickCall {
     work.formula = row.formula;
     work.parameters = {PyFloat_AS_DOUBLE(slope.ptr()), low, high};
     has_gamma = row.has_gamma;
+    has_axis = !axis.is_none();
+    if (has_axis) {
+      if (!has_gamma || !PyLong_CheckExact(axis.ptr())) return false;
+      gamma_axis = PyLong_AsSsize_t(axis.ptr());
+      if (PyErr_Occurred()) {
+        PyErr_Clear();
+        return false;
+      }
+    }
     if (row.is_random && training.ptr() == Py_True) {
       if (!PyLong_CheckExact(rng.ptr())) return false;
       const unsigned long long key = PyLong_AsUnsignedLongLong(rng.ptr());
@@ -114,16 +124,26 @@ struct QuickCall {
     return read.is_float();
   }
 
-  /// One slope, or one for each index of axis 1, in the arithmetic type.
+  /// One slope, one for each index of an axis, or one for each element: the plain cases of gamma's rule.
   bool read_gamma(nb::handle gamma_, Array& gamma) {
     if (!plain(gamma_, gamma)) return false;
     work.slope_type = static_cast<Type>(gamma.kind);
-    if (work.slope_type != (work.type == float64 ? float64 : float32)) return false;
-    const bool shared = gamma.size() == 1;
-    if (!shared && (gamma.dims != 1 || nest.dims < 2 || gamma.shape[0] != nest.shape[1])) return false;
-    nest.views[slopes].data = gamma.data;
-    if (!shared) nest.views[slopes].strides[1] = gamma.stride(0);
+    if (slope_size(work.slope_type) != slope_size(work.type)) return false;
+    View& view = nest.views[slopes];
+    view.data = gamma.data;
     nest.used[slopes] = true;
+    if (gamma_axis < 0) gamma_axis += nest.dims;
+    if (has_axis && (gamma_axis < 0 || gamma_axis >= nest.dims)) return false;
+    if (gamma.size() == 1) return true;
+    if (gamma.dims == 1 && gamma_axis < nest.dims && gamma.shape[0] == nest.shape[gamma_axis]) {
+      view.strides[gamma_axis] = gamma.stride(0);
+      return true;
+    }
+    if (has_axis || gamma.dims != nest.dims) return false;
+    for (int d = 0; d < nest.dims; ++d) {
+      if (gamma.shape[d] != nest.shape[d]) return false;
+      view.strides[d] = gamma.stride(d);
+    }
     return true;
   }
 };

@@ -72,7 +72,7 @@ void pack_signs(const Nest& nest, Type type, std::uint8_t* bits) {
   }
   const std::size_t n = nest.size();
   Signs body{type, nest, bits};
-  parallel_for((n + share - 1) / share, threads_for(n, 0.5), body);
+  parallel_for((n + share - 1) / share, threads_for(0.5 * static_cast<double>(n)), body);
 }
 
 }  // namespace rectifier

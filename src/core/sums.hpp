@@ -42,10 +42,26 @@ RECTIFIER_INLINE f64 load_wide(const E* p) {
   }
 }
 
-/// sum + g * x where x > 0 is false.
+/// The first n of them, fewer than a register holds, with zeros behind.
 template <class E>
-RECTIFIER_INLINE f64 add_term(f64 sum, const E* g, const E* x) {
-  const f64 wide_x = load_wide(x), wide_g = load_wide(g);
+RECTIFIER_INLINE f64 load_wide_part(const E* p, std::size_t n) {
+  if constexpr (sizeof(E) == 8) {
+    return load_part<f64>(p, n);
+  } else {
+    const f32 lanes = load_part<f32>(p, n);
+#if RECTIFIER_LEVEL == 4
+    return _mm512_cvtps_pd(_mm512_castps512_ps256(lanes.v));
+#elif RECTIFIER_LEVEL == 3
+    return _mm256_cvtps_pd(_mm256_castps256_ps128(lanes.v));
+#else
+    return static_cast<double>(lanes.v);
+#endif
+  }
+}
+
+/// sum + g * x where x > 0 is false; E is the type that both come from.
+template <class E>
+RECTIFIER_INLINE f64 add_term(f64 sum, f64 wide_g, f64 wide_x) {
 #if RECTIFIER_LEVEL == 4
   const __mmask8 counted = _mm512_cmp_pd_mask(wide_x.v, _mm512_setzero_pd(), _CMP_NGT_UQ);
   if constexpr (sizeof(E) < 8) return _mm512_mask3_fmadd_pd(wide_g.v, wide_x.v, sum.v, counted);
@@ -64,14 +80,20 @@ RECTIFIER_INLINE void step_dx(E* dx, const E* g, const E* x, const Slope& slope)
     store(dx + k, leaky_pullback(load<V>(g + k), load<V>(x + k), slope(k)));
 }
 
-/// The elements of a run's last, partial step, with zeros behind them.
-template <class E>
-struct Padded {
-  E elements[step] = {};
-  Padded(const E* from, std::size_t n) {
-    for (std::size_t k = 0; k < n; ++k) elements[k] = from[k];
+/// The same for the n elements of a run's last, partial step. slope(k, n) reads n slopes from k on.
+template <class E, class Slope>
+RECTIFIER_INLINE void last_dx(E* dx, const E* g, const E* x, std::size_t n, const Slope& slope) {
+  using V = typename Arithmetic<E>::lanes;
+  if (dx == nullptr) return;
+  std::size_t k = 0;
+  for (; k + V::width <= n; k += V::width)
+    store(dx + k, leaky_pullback(load<V>(g + k), load<V>(x + k), slope(k, V::width)));
+  if constexpr (V::width > 1) {
+    const std::size_t rest = n - k;
+    if (rest != 0)
+      store_part(dx + k, leaky_pullback(load_part<V>(g + k, rest), load_part<V>(x + k, rest), slope(k, rest)), rest);
   }
-};
+}
 
 template <class E>
 void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope_, std::size_t n, double* lanes) {
@@ -85,23 +107,22 @@ void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope_, st
   f64 sums[registers];
   for (std::size_t r = 0; r < registers; ++r) sums[r] = load<f64>(lanes + r * f64::width);
   // The sums come first in each step: dx may be g or x itself.
-  const auto add = [&sums](const E* at_g, const E* at_x) {
-    for (std::size_t r = 0; r < registers; ++r)
-      sums[r] = add_term(sums[r], at_g + r * f64::width, at_x + r * f64::width);
-  };
   std::size_t i = 0;
   for (; i + step <= n; i += step) {
     prefetch_line(g + i);
     prefetch_line(x + i);
-    add(g + i, x + i);
+    for (std::size_t r = 0, k = i; r < registers; ++r, k += f64::width)
+      sums[r] = add_term<E>(sums[r], load_wide(g + k), load_wide(x + k));
     step_dx(dx == nullptr ? dx : dx + i, g + i, x + i, slope);
   }
   if (i < n) {
-    const Padded<E> last_g(g + i, n - i), last_x(x + i, n - i);
-    add(last_g.elements, last_x.elements);
-    E last[step];
-    step_dx(static_cast<E*>(last), last_g.elements, last_x.elements, slope);
-    for (std::size_t k = 0; dx != nullptr && i + k < n; ++k) dx[i + k] = last[k];
+    std::size_t k = i, r = 0;
+    for (; k + f64::width <= n; k += f64::width, ++r)
+      sums[r] = add_term<E>(sums[r], load_wide(g + k), load_wide(x + k));
+    if constexpr (f64::width > 1)
+      if (k < n) sums[r] = add_term<E>(sums[r], load_wide_part(g + k, n - k), load_wide_part(x + k, n - k));
+    last_dx(dx == nullptr ? dx : dx + i, g + i, x + i, n - i,
+            [repeated](std::size_t, std::size_t) { return repeated; });
   }
   for (std::size_t r = 0; r < registers; ++r) store(lanes + r * f64::width, sums[r]);
 }
@@ -109,27 +130,30 @@ void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope_, st
 template <class E, class S>
 RECTIFIER_INLINE void sum_across_row(E* dx, const E* g, const E* x, const S* slopes, std::size_t n, double* sums) {
   using V = typename Arithmetic<E>::lanes;
-  const auto add = [](double* to, const E* at_g, const E* at_x) {
-    for (std::size_t k = 0; k < step; k += f64::width)
-      store(to + k, add_term(load<f64>(static_cast<const double*>(to + k)), at_g + k, at_x + k));
-  };
+  const double* before = sums;
   std::size_t i = 0;
   for (; i + step <= n; i += step) {
     prefetch_line(g + i);
     prefetch_line(x + i);
-    add(sums + i, g + i, x + i);
+    for (std::size_t k = i; k < i + step; k += f64::width)
+      store(sums + k, add_term<E>(load<f64>(before + k), load_wide(g + k), load_wide(x + k)));
     step_dx(dx == nullptr ? dx : dx + i, g + i, x + i, [at = slopes + i](std::size_t k) { return load<V>(at + k); });
   }
   if (i < n) {
-    const Padded<E> last_g(g + i, n - i), last_x(x + i, n - i);
-    const Padded<S> last_slopes(slopes + i, n - i);
-    Padded<double> last_sums(sums + i, n - i);
-    add(last_sums.elements, last_g.elements, last_x.elements);
-    E last[step];
-    step_dx(static_cast<E*>(last), last_g.elements, last_x.elements,
-            [&last_slopes](std::size_t k) { return load<V>(last_slopes.elements + k); });
-    for (std::size_t k = 0; i + k < n; ++k) sums[i + k] = last_sums.elements[k];
-    for (std::size_t k = 0; dx != nullptr && i + k < n; ++k) dx[i + k] = last[k];
+    std::size_t k = i;
+    for (; k + f64::width <= n; k += f64::width)
+      store(sums + k, add_term<E>(load<f64>(before + k), load_wide(g + k), load_wide(x + k)));
+    if constexpr (f64::width > 1) {
+      const std::size_t rest = n - k;
+      if (rest != 0)
+        store_part(
+            sums + k,
+            add_term<E>(load_part<f64>(before + k, rest), load_wide_part(g + k, rest), load_wide_part(x + k, rest)),
+            rest);
+    }
+    last_dx(dx == nullptr ? dx : dx + i, g + i, x + i, n - i, [at = slopes + i](std::size_t k, std::size_t count) {
+      return count == V::width ? load<V>(at + k) : load_part<V>(at + k, count);
+    });
   }
 }
 
@@ -145,6 +169,46 @@ void sum_across_loop(void* dx, const void* g, const void* x, const void* slopes,
                    static_cast<const typename Arithmetic<E>::scalar*>(slopes), n, sums + lane * n);
     if (++lane == rows.lanes) lane = 0;
   }
+}
+
+/// The products of two floats or halves need one rounding, as the sums of one term do.
+template <class E, class S>
+RECTIFIER_INLINE void products_of(E* dx, S* d_gamma, const E* g, const E* x, const S* slopes, std::size_t n) {
+  using V = typename Arithmetic<E>::lanes;
+  // All is read before anything is written: dx may be g or x itself.
+  const auto piece = [&](std::size_t i, const auto& read, const auto& write) {
+    const V u = read(g + i), v = read(x + i), s = read(slopes + i);
+    write(d_gamma + i, V(0) + select(positive(v), V(0), u * v));  // a sum that begins at zero is never -0
+    if (dx != nullptr) write(dx + i, leaky_pullback(u, v, s));
+  };
+  std::size_t i = 0;
+  for (; i + V::width <= n; i += V::width) {
+    prefetch_line(g + i);
+    prefetch_line(x + i);
+    prefetch_line(slopes + i);
+    piece(i, [](const auto* p) { return load<V>(p); }, [](auto* p, V value) { store(p, value); });
+  }
+  if constexpr (V::width > 1) {
+    if (i < n) {
+      const std::size_t rest = n - i;
+      piece(
+          i, [rest](const auto* p) { return load_part<V>(p, rest); },
+          [rest](auto* p, V value) { store_part(p, value, rest); });
+    }
+  }
+}
+
+template <class E>
+void products_loop(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes, std::size_t n) {
+  using S = typename Arithmetic<E>::scalar;
+  products_of(static_cast<E*>(dx), static_cast<S*>(d_gamma), static_cast<const E*>(g), static_cast<const E*>(x),
+              static_cast<const S*>(slopes), n);
+}
+
+template <class E>
+void own_products_loop(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes, std::size_t n) {
+  products_of(static_cast<E*>(dx), static_cast<E*>(d_gamma), static_cast<const E*>(g), static_cast<const E*>(x),
+              static_cast<const E*>(slopes), n);
 }
 
 }  // namespace rectifier::RECTIFIER_TARGET

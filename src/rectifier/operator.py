@@ -12,7 +12,17 @@ import numpy.typing as npt
 
 from . import _core
 from .dispatch import QUICK, backend_of
-from .parameters import ACTIVATIONS, LOWER_BOUND, SLOPE, UPPER_BOUND, Call, check_bounds, check_call, finite_as_float32
+from .parameters import (
+    ACTIVATIONS,
+    LOWER_BOUND,
+    SLOPE,
+    UPPER_BOUND,
+    Call,
+    check_bounds,
+    check_call,
+    definitions,
+    finite_as_float32,
+)
 from .random import key_from_rng
 
 __all__ = ["LeakyReLU", "leaky_relu", "rrelu_slopes", "vjp"]
@@ -62,13 +72,9 @@ def leaky_relu(
 
     ::
 
-        act_type  value                                             derivative
-        leaky     x > 0 ? x : slope * x                             x > 0 ? 1 : slope
-        elu       x > 0 ? x : slope * (exp(x) - 1)                  x > 0 ? 1 : slope * exp(x)
-        selu      lambda * (x > 0 ? x : alpha * (exp(x) - 1))       lambda * (x > 0 ? 1 : alpha * exp(x))
-        gelu      x * Phi(x), Phi the normal distribution function  Phi(x) + x * phi(x)
-        prelu     x > 0 ? x : gamma * x                             x > 0 ? 1 : gamma
-        rrelu     x > 0 ? x : s * x, s random in training           x > 0 ? 1 : s
+        {definitions}
+
+    Phi and phi are the normal distribution's function and density; s is random in training.
 
     Parameters
     ----------
@@ -78,8 +84,8 @@ def leaky_relu(
         The slopes of prelu, required there and refused elsewhere. Its dimensions align, from the last, with axis 1 and
         then axis 0 of `data`: ``(C,)``, ``(1,)``, ``()``, ``(N, C)``; other shapes broadcast against `data` as in
         NumPy. `axis` overrides this.
-    act_type : {"leaky", "elu", "selu", "gelu", "prelu", "rrelu"}
-        Which activation.
+    act_type : str, default "leaky"
+        Which activation: one of the names above.
     slope : float, default 0.25
         Of leaky and elu: any finite number.
     lower_bound, upper_bound : float, default 0.125 and 0.333999991
@@ -135,6 +141,8 @@ def leaky_relu(
     return backend.forward(call, data, gamma, axis, key, out)
 
 
+if leaky_relu.__doc__:  # not under python -OO
+    leaky_relu.__doc__ = leaky_relu.__doc__.replace("{definitions}", definitions(" " * 8))
 LeakyReLU = leaky_relu
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "Call",
     "check_bounds",
     "check_call",
+    "definitions",
     "finite",
     "finite_as_float32",
 ]
@@ -35,11 +36,23 @@ _FLOAT32_OVERFLOW = float.fromhex("0x1.ffffffp127")
 
 @dataclass(frozen=True)
 class Activation:
-    """One row of the table: what an `act_type` reads and which compiled formula does it."""
+    """One row of the table: what an `act_type` computes, what it reads and which compiled formula does it.
+
+    ``value`` and ``derivative`` define the function: Python expressions of x, of the slope under the name that the
+    activation has for it (slope, gamma or s), of what ``where`` defines, and of exp, expm1, sqrt, pi and the normal
+    distribution's Phi and phi. They have to hold for every finite x, without cancellation where the value is below 0.
+    The pages, the docstrings and the true values of all tests are made from them. ``root`` is where the derivative is
+    zero, and ``note`` the rest of what users should know.
+    """
 
     name: str
     formula: int
+    value: str
+    derivative: str
     reads: tuple[str, ...] = ()
+    where: str = ""
+    root: float | None = None
+    note: str = ""
 
     @cached_property
     def has_gamma(self) -> bool:
@@ -55,20 +68,49 @@ class Activation:
         return self.formula == 0
 
 
-# The formula numbers are those of `enum Formula` in src/core/kernels.hpp.
+# The formula numbers are those of RECTIFIER_FORMULA in src/core/formulas*.hpp.
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     {
         row.name: row
         for row in (
-            Activation("leaky", 0, ("slope",)),
-            Activation("elu", 1, ("slope",)),
-            Activation("selu", 2),
-            Activation("gelu", 3),
-            Activation("prelu", 0, ("gamma", "axis")),
-            Activation("rrelu", 0, ("lower_bound", "upper_bound", "training", "rng")),
+            Activation("leaky", 0, "x if x > 0 else slope * x", "1 if x > 0 else slope", ("slope",)),
+            Activation("elu", 1, "x if x > 0 else slope * expm1(x)", "1 if x > 0 else slope * exp(x)", ("slope",)),
+            Activation(
+                "selu",
+                2,
+                "scale * (x if x > 0 else alpha * expm1(x))",
+                "scale * (1 if x > 0 else alpha * exp(x))",
+                where="scale = 1.0507009873554804934193349852946, alpha = 1.6732632423543772848170429916717",
+            ),
+            Activation(
+                "gelu",
+                3,
+                "x * Phi(x)",
+                "Phi(x) + x * phi(x)",
+                root=-0.75179152469356445746,
+                note="Exact, by the error function.",
+            ),
+            Activation("prelu", 0, "x if x > 0 else gamma * x", "1 if x > 0 else gamma", ("gamma", "axis")),
+            Activation(
+                "rrelu",
+                0,
+                "x if x > 0 else s * x",
+                "1 if x > 0 else s",
+                ("lower_bound", "upper_bound", "training", "rng"),
+                note="s is random in training.",
+            ),
         )
     }
 )
+
+
+def definitions(indent: str) -> str:
+    """The table's definitions as lines of text, for docstrings."""
+    lines = [f"{'act_type':9}  value, and derivative"]
+    for row in ACTIVATIONS.values():
+        lines.append(f"{row.name:9}  {row.value}")
+        lines += [f"{'':9}  {text}" for text in (row.derivative, row.where) if text]
+    return "\n".join(indent + line for line in lines).lstrip()
 
 
 class Call(NamedTuple):

@@ -1,4 +1,4 @@
-"""The six activations and their derivatives in plain float64 NumPy: the readable specification.
+"""The activations and their derivatives in plain float64 NumPy: the readable specification.
 
 x = 0, -0 and NaN take the second branch everywhere. The random slopes of rrelu stand in `rectifier.random`.
 """
@@ -98,11 +98,11 @@ def value(x: npt.ArrayLike, act_type: str = "leaky", slope: npt.ArrayLike = SLOP
     ----------
     x : array_like
         Data, taken to float64.
-    act_type : {'leaky', 'elu', 'selu', 'gelu', 'prelu', 'rrelu'}
-        Which activation.
+    act_type : str
+        Which activation: a name in `ACTIVATIONS`.
     slope : array_like
         What multiplies the second branch: the slope of leaky and elu, the gamma of prelu in the shape that
-        `rectifier.gamma.gamma_axes` gives, the drawn or middle slopes of rrelu. selu and gelu do not read it.
+        `rectifier.gamma.gamma_axes` gives, the drawn or middle slopes of rrelu. The others do not read it.
 
     Returns
     -------

@@ -1,27 +1,27 @@
-"""Writes and reads golden.json: inputs, and the true values and derivatives of elu, selu and gelu by 60-digit mpmath.
+"""The true values and derivatives of every row of `ACTIVATIONS`, by 60-digit mpmath, at inputs chosen for each dtype.
 
-``python tests/golden/make_golden.py`` writes it again, byte for byte. Each number is a hexadecimal float64, correctly
-rounded. For float64 inputs the part that rounding cut off follows as ``value_rest`` and ``derivative_rest``, in ULP of
-float64, so that errors can be measured to a fraction of one; for the narrower types it would change nothing.
-leaky, prelu and rrelu are one product, which the tests form exactly; zeros, infinities, NaN and a slope of 0 have a
-table of their own in test_special_values.py, for mpmath has no sign of zero.
+A case is the name of an activation, with a slope behind it where it reads one: ``"elu 0.3"``. The definitions in the
+table are evaluated as they stand, their decimal constants to all digits. For float64 inputs the part that rounding to
+float64 cut off goes along, in ULP of float64, so that errors can be measured to a fraction of one; for the narrower
+types it would change nothing. leaky, prelu and rrelu are one product, which the tests form exactly.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import math
+import re
+from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 from typing import NamedTuple
 
 import ml_dtypes
 import mpmath
 import numpy as np
 
-PATH = Path(__file__).parent / "golden.json"
+from rectifier.parameters import ACTIVATIONS, Activation
 
+DIGITS = 60
 # name -> (dtype, arithmetic type, how many log-spaced inputs of each sign, their exponents of two)
 FORMATS = {
     "float16": (np.dtype(np.float16), np.float32, 20, (-24, 12)),
@@ -29,12 +29,19 @@ FORMATS = {
     "float32": (np.dtype(np.float32), np.float32, 40, (-60, 10)),
     "float64": (np.dtype(np.float64), np.float64, 70, (-70, 11)),
 }
-ELU_SLOPES = (1.0, 0.25, 0.3, -0.5)
+SLOPES = (1.0, 0.25, 0.3, -0.5)
+CASES = [
+    f"{row.name} {slope}".strip()
+    for row in ACTIVATIONS.values()
+    if not row.is_leaky
+    for slope in (SLOPES if "slope" in row.reads else ("",))
+]
 
 # Where results turn subnormal or vanish, where a formula changes, and where a derivative is zero or greatest.
 THRESHOLDS = (
     *(-0.5, 0.5, -1.0, 1.0, -2.0, 3.0, -math.log(2), math.log(2) / 2, -math.log(2) / 2),
-    *(-0.75179152469356445746, -math.sqrt(2), math.sqrt(2), -1.6792, 1.6792),  # gelu's minimum, inflections
+    *(row.root for row in ACTIVATIONS.values() if row.root is not None),
+    *(-math.sqrt(2), math.sqrt(2), -1.6792, 1.6792),  # gelu's inflections
     *(-5.5, 5.5, -6.1875, -8.375, 8.375, -12.9, -13.13, -14.2, -14.45, -14.7, -15.0),  # gelu's tail up to float32
     *(-8.3, -9.01, -16.6, -17.33, -25.0, -36.7, -37.43, -87.34, -103.28, -103.97, -104.0),  # exp and expm1
     *(-37.5, -37.68, -38.2, -38.45, -38.6, -39.0, 38.0),  # gelu's tail in float64
@@ -42,6 +49,7 @@ THRESHOLDS = (
 )
 
 
+@functools.cache
 def inputs(name: str) -> list[float]:
     """The inputs for one dtype, in a fixed order, without repeats."""
     dtype, _, count, exponents = FORMATS[name]
@@ -49,7 +57,7 @@ def inputs(name: str) -> list[float]:
     edges = [float(edge) for edge in (info.smallest_subnormal, info.tiny, info.eps, info.max)]
     found = [sign * edge for edge in edges for sign in (1, -1)]
     found += [float(np.nextafter(dtype.type(info.tiny), dtype.type(0))), -float(info.eps) / 2]
-    for threshold in THRESHOLDS:
+    for threshold in (*THRESHOLDS, *tail_ends(float(info.tiny)), *tail_ends(float(info.smallest_subnormal) / 2)):
         middle = dtype.type(threshold)
         found += [float(np.nextafter(middle, dtype.type(side))) for side in (-math.inf, math.inf)]
         found.append(float(middle))
@@ -62,39 +70,62 @@ def inputs(name: str) -> list[float]:
     return [x for x in dict.fromkeys(found) if x != 0 and math.isfinite(x)]
 
 
-def functions(name: str):
-    """Case -> (value, derivative), each from mpf to mpf."""
-    arithmetic = FORMATS[name][1]
-    lam = mpmath.mpf("1.0507009873554804934193349852946")
-    alpha = mpmath.mpf("1.6732632423543772848170429916717")
-    cases = {f"elu {s}": _elu(mpmath.mpf(float(arithmetic(s)))) for s in ELU_SLOPES}
-    cases["selu"] = _elu(lam * alpha, lam)
-    cases["gelu"] = (_gelu, _gelu_derivative)
-    return cases
-
-
-def _elu(scale, positive=1):
-    return (
-        lambda x: positive * x if x > 0 else scale * mpmath.expm1(x),
-        lambda x: mpmath.mpf(positive) if x > 0 else scale * mpmath.exp(x),
-    )
+def _within_reach(x):
+    """mpmath's erfc fails far out, where it is 0 or 2 anyway."""
+    return x if mpmath.isinf(x) else max(mpmath.mpf(-10000), min(x, mpmath.mpf(10000)))
 
 
 def _normal_integral(x):
-    return mpmath.erfc(-x / mpmath.sqrt(2)) / 2
+    return mpmath.erfc(-_within_reach(x) / mpmath.sqrt(2)) / 2
 
 
-def _within_reach(x):
-    return max(mpmath.mpf(-10000), min(x, mpmath.mpf(10000)))  # mpmath's erfc fails far out, where it is 0 or 2 anyway
+def _normal_density(x):
+    return mpmath.exp(-(_within_reach(x) ** 2) / 2) / mpmath.sqrt(2 * mpmath.pi)
 
 
-def _gelu(x):
-    return x * _normal_integral(_within_reach(x))
+NAMES = {
+    **{name: getattr(mpmath, name) for name in ("exp", "expm1", "sqrt", "pi", "mpf")},
+    "Phi": _normal_integral,
+    "phi": _normal_density,
+}
 
 
-def _gelu_derivative(x):
-    x = _within_reach(x)
-    return _normal_integral(x) + x * mpmath.exp(-x * x / 2) / mpmath.sqrt(2 * mpmath.pi)
+def _code(expression: str):
+    """The compiled expression, its decimal constants taken to all digits."""
+    return compile(re.sub(r"\d+\.\d+", r"mpf('\g<0>')", expression), expression, "eval")
+
+
+def functions(row: Activation, slope: float = 0.0) -> tuple[Callable, Callable]:
+    """The definitions of a row's value and derivative, each from mpf to mpf, in mpmath's working precision."""
+    where = [(name, _code(text)) for name, text in (item.split(" = ") for item in row.where.split(", ") if item)]
+
+    def function(expression: str) -> Callable:
+        code = _code(expression)
+
+        def evaluate(x):
+            names = {**NAMES, "x": x, **dict.fromkeys(("slope", "gamma", "s"), mpmath.mpf(slope))}
+            for name, definition in where:
+                names[name] = eval(definition, names)  # the table is ours
+            return mpmath.mpf(eval(code, names))
+
+        return evaluate
+
+    return function(row.value), function(row.derivative)
+
+
+def tail_ends(size: float) -> list[float]:
+    """Where values that vanish far below zero fall below a size."""
+    ends = []
+    for row in ACTIVATIONS.values():
+        value, _ = functions(row)
+        if row.is_leaky or abs(value(mpmath.mpf(-2000))) > size:
+            continue
+        low, high = -2000.0, -2.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if abs(value(mpmath.mpf(middle))) < size else (low, middle)
+        ends.append(high)
+    return ends
 
 
 def to_float64(exact) -> tuple[float, float]:
@@ -109,26 +140,6 @@ def to_float64(exact) -> tuple[float, float]:
     return nearest, round(float(rest), 4)
 
 
-def table(name: str, xs: list[float]) -> dict:
-    """The JSON object of one dtype."""
-    result: dict = {"x": [x.hex() for x in xs]}
-    with mpmath.workdps(60):
-        for case, pair in functions(name).items():
-            result[case] = {}
-            for kind, function in zip(("value", "derivative"), pair, strict=True):
-                numbers = [to_float64(function(mpmath.mpf(x))) for x in xs]
-                result[case][kind] = [nearest.hex() for nearest, _ in numbers]
-                if name == "float64":
-                    result[case][f"{kind}_rest"] = [rest for _, rest in numbers]
-    return result
-
-
-def dump() -> str:
-    """The whole file."""
-    tables = {name: table(name, inputs(name)) for name in FORMATS}
-    return json.dumps(tables, separators=(",", ":")).replace('},"', '},\n"') + "\n"
-
-
 class Golden(NamedTuple):
     """One case for one dtype; true values are ``hi`` plus ``lo`` ULP of float64."""
 
@@ -137,23 +148,25 @@ class Golden(NamedTuple):
     derivative: tuple[np.ndarray, np.ndarray]
 
 
-def load(name: str, case: str) -> Golden:
-    """What golden.json holds for a dtype and a case such as ``"elu 0.3"``."""
-    columns = _file()[name]
-    x = np.array([float.fromhex(h) for h in columns["x"]], FORMATS[name][0])
-
-    def pair(kind: str) -> tuple[np.ndarray, np.ndarray]:
-        hi = np.array([float.fromhex(h) for h in columns[case][kind]])
-        return hi, np.array(columns[case].get(f"{kind}_rest", np.zeros(hi.shape)))
-
-    return Golden(x, pair("value"), pair("derivative"))
-
-
 @functools.cache
-def _file() -> dict:
-    return json.loads(PATH.read_text(encoding="ascii"))
+def load(name: str, case: str) -> Golden:
+    """The true values for a dtype and a case such as ``"elu 0.3"``."""
+    dtype, arithmetic, *_ = FORMATS[name]
+    act_type, _, slope = case.partition(" ")
+    x = np.array(inputs(name), dtype)
+
+    def pair(function: Callable) -> tuple[np.ndarray, np.ndarray]:
+        hi, lo = np.array([to_float64(function(mpmath.mpf(float(number)))) for number in x]).T
+        return hi, (lo if name == "float64" else np.zeros(hi.shape))
+
+    with mpmath.workdps(DIGITS):
+        return Golden(x, *map(pair, functions(ACTIVATIONS[act_type], float(arithmetic(slope or 0)))))
 
 
-if __name__ == "__main__":
-    PATH.write_text(dump(), encoding="ascii")
-    print(f"{PATH.name}: {PATH.stat().st_size} bytes")
+def at_special_value(function: Callable, x: float) -> float:
+    """A definition at 0, an infinity or NaN: far out instead, where it has no value or no sign there."""
+    with mpmath.workdps(DIGITS):
+        at = function(mpmath.mpf(x))
+        if math.isinf(x) and (at == 0 or mpmath.isnan(at)):
+            at = function(mpmath.mpf(math.copysign(1e30, x)))
+        return to_float64(at)[0] if mpmath.isfinite(at) else float(at)
