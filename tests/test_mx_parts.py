@@ -5,6 +5,9 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, basic_indices
 
 from mx_arrays import assert_array
 from rectifier import mx
@@ -144,6 +147,55 @@ def test_wrong_keys(x, key, error, message):
         x[key]
     with pytest.raises(error, match=message):
         x[key] = 1
+
+
+def goes_beyond(key, shape):
+    """Whether a slice names a place outside of its axis, which NumPy allows and MXNet does not."""
+    parts = [part for part in (key if isinstance(key, tuple) else (key,)) if part is not None]
+    if ... in parts:
+        place = parts.index(...)
+        parts[place : place + 1] = [slice(None)] * (len(shape) - len(parts) + 1)
+    for part, size in zip(parts, shape, strict=False):
+        if isinstance(part, slice):
+            last = size - 1 if (part.step or 1) > 0 else size
+            if part.start is not None and not -size <= part.start <= last:
+                return True
+            if part.stop is not None and not -size <= part.stop <= size:
+                return True
+    return False
+
+
+@given(st.data())
+def test_parts_are_those_of_numpy(data):
+    shape = data.draw(array_shapes(max_dims=4, max_side=4))
+    key = data.draw(basic_indices(shape, allow_newaxis=True))
+    numbers = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    array = nd.array(numbers)
+    if goes_beyond(key, shape):
+        with pytest.raises(IndexError, match="exceeds limit"):
+            array[key]
+        return
+    part = array[key]
+    assert_array(part, np.atleast_1d(numbers[key]))
+    array[key] = nd.array(-1 - np.atleast_1d(numbers[key]))
+    numbers[key] = -1 - numbers[key]
+    assert_array(array, numbers)
+
+
+@given(st.data())
+def test_gradients_of_parts_are_those_of_numpy(data):
+    shape = data.draw(array_shapes(max_dims=3, max_side=4))
+    key = data.draw(basic_indices(shape))
+    array = nd.zeros(shape)
+    array.attach_grad()
+    if goes_beyond(key, shape):
+        return
+    with mx.autograd.record():
+        part = array[key] * 3
+    part.backward()
+    expected = np.zeros(shape, np.float32)
+    expected[key] = 3
+    assert_array(array.grad, expected)
 
 
 def test_assignment(x):
