@@ -86,11 +86,16 @@ def _rrelu(call: Call) -> str:
 
 
 def _exponential(call: Call, factor: float) -> str:
-    """factor * (exp(x) - 1) for x <= 0, as tanh(x / 2) * (exp(x) + 1), which keeps the digits next to 0."""
+    """factor * (exp(x) - 1) for x <= 0, as tanh(x / 2) * (exp(x) + 1), which keeps the digits next to 0.
+
+    Where exp(x) - 1 rounds to x it is x: a runtime's tanh may lose bits where its own terms are subnormal.
+    """
     x = _second_branch(call)
     half = call.op("Tanh", call.op("Mul", x, call.constant(0.5)))
     minus_one = call.op("Mul", half, call.op("Add", call.op("Exp", x), call.constant(1.0)))
-    return call.op("Mul", minus_one, call.constant(factor))
+    # In this order, since onnxruntime's Where takes the sign of a zero from its third input alone.
+    large = call.op("Less", x, call.constant(-0.25 * float(np.finfo(call.dtype).eps)))
+    return call.op("Mul", call.op("Where", large, minus_one, x), call.constant(factor))
 
 
 def _elu(call: Call) -> str:
