@@ -9,7 +9,8 @@ VENV ?= .venv
 PYTHON ?= python3
 PYTEST ?=
 WERROR ?=
-# What `make bench` and `make accuracy` compare with. Exact: another version would make other figures.
+# What `make bench` and `make accuracy` compare with, and what `make test` tests the back-ends with. Exact: another
+# version would make other figures.
 PEERS ?= torch==2.13.0
 
 python := $(VENV)/bin/python
@@ -19,6 +20,7 @@ install := $(python) -m pip install --quiet
 settings := --no-build-isolation -Ccmake.define.RECTIFIER_WERROR=$(if $(WERROR),ON,OFF)
 core := CMakeLists.txt pyproject.toml $(wildcard src/core/*)
 formatted := $(filter-out %/tables.hpp,$(wildcard src/core/*.cpp src/core/*.hpp)) r/src/routines.cpp
+triton_tables := src/rectifier/kernels/triton/tables.py
 checked := src tests tools benchmarks examples
 pages := README.md CONTRIBUTING.md CHANGELOG.md $(wildcard docs/*.md examples/*.md)
 
@@ -30,7 +32,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-mxnet examples lint format stub activations tables tables-check accuracy bench bench-report docs wheel \
+.PHONY: help demo test test-mxnet examples lint format stub activations tables tables-check accuracy bench bench-gpu bench-report docs wheel \
 	warnings r-package test-r clean distclean
 
 help:  ## list these commands
@@ -41,10 +43,10 @@ help:  ## list these commands
 demo: $(done)/package $(done)/demo  ## train a network with each activation on handwritten digits
 	$(python) examples/digits.py
 
-test: examples  ## run the tests
+test: examples $(done)/peers $(done)/triton  ## run the tests
 	$(python) -m pytest --ignore=tests/mxnet $(PYTEST)
 
-examples: $(done)/package $(done)/test  ## run the code in README.md and docs
+examples: $(done)/package $(done)/test $(done)/peers  ## run the code in README.md and docs
 	$(python) tools/check_examples.py README.md $(wildcard docs/*.md)
 
 test-mxnet: $(done)/package $(done)/test  ## compare with the real MXNet 1.6.0, in an environment of its own
@@ -56,6 +58,9 @@ accuracy: $(done)/package $(done)/bench $(done)/peers  ## walk every float32 inp
 
 bench: $(done)/package $(done)/bench $(done)/peers  ## measure speed against the peers, into benchmarks/results
 	$(python) -m benchmarks.speed
+
+bench-gpu: $(done)/package $(done)/bench $(done)/peers $(done)/triton  ## measure speed on a GPU, into benchmarks/results
+	$(python) -m benchmarks.gpu
 
 bench-report: $(done)/package $(done)/bench  ## write docs/performance.md and the table in README.md from them
 	$(python) -m benchmarks.speed.report
@@ -99,15 +104,20 @@ stub: $(done)/package $(done)/lint  ## write src/rectifier/_core.pyi from the co
 activations: $(done)/package  ## write the table of activations in docs/semantics.md
 	$(python) tools/check_activations.py --write
 
-tables: $(done)/test  ## compute the coefficients in src/core/tables.hpp anew
+tables: $(done)/test  ## compute the coefficients of the core and of the Triton kernels anew
 	$(python) tools/tables/make_tables.py
+	$(python) tools/tables/make_triton_tables.py
 
 tables-check: $(done)/test  ## check that the coefficients come out the same
 	@mkdir -p build
 	cp -p src/core/tables.hpp build/tables.hpp
+	cp -p $(triton_tables) build/tables.py
 	$(python) tools/tables/make_tables.py
 	cmp src/core/tables.hpp build/tables.hpp
 	@mv build/tables.hpp src/core/tables.hpp
+	$(python) tools/tables/make_triton_tables.py
+	cmp $(triton_tables) build/tables.py
+	@mv build/tables.py $(triton_tables)
 
 warnings: $(done)/build  ## compile with CXX, every warning an error
 	$(VENV)/bin/cmake -S . -B $(build)/warnings-$(notdir $(CXX)) -G Ninja --log-level=WARNING \

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import hypothesis
+import numpy as np
 import pytest
 
 import rectifier
@@ -34,3 +35,21 @@ def threads() -> Iterator[None]:
     before = rectifier.get_num_threads()
     yield
     rectifier.set_num_threads(before)
+
+
+@pytest.fixture
+def core_with_fma() -> Iterator[None]:
+    """The core's own best target may lack what other back-ends compute with: take one with fma."""
+    if "v3" not in _core.cpu_targets():
+        pytest.skip("this CPU has no target with fma")
+    before = _core.cpu_target()
+    _core.set_cpu_target("v3")
+    yield
+    _core.set_cpu_target(before)
+
+
+@pytest.fixture
+def quiet_numpy() -> Iterator[None]:
+    """No warnings of overflow or NaN: Triton's interpreter computes both sides of every choice."""
+    with np.errstate(all="ignore"):
+        yield

@@ -303,6 +303,7 @@ def texts(cell: Cell, **medians: float) -> list[str]:
         (Cell("prelu NCHW", "gradient", "float16"), ["1 torch", "12 torch"]),
         (Cell("rrelu training", "forward", "float64"), ["1 torch", "8 torch"]),
         (Cell("gelu", "forward", "float64"), ["1 torch", "2 torch"]),
+        (Cell("gelu_tanh", "forward"), ["1 peer", "2 torch"]),
         (Cell("gelu", "forward", "float16"), ["1 torch"]),
         (Cell("gelu", "forward", layout="transposed"), ["0.9 contiguous"]),
         (Cell("gelu", "gradient", layout="every other"), ["0.333 contiguous"]),

@@ -76,6 +76,7 @@ def _torch() -> Subject:
         "elu": lambda x, case: functional.elu(x, case.slope),
         "selu": lambda x, case: functional.selu(x),
         "gelu": lambda x, case: functional.gelu(x),
+        "gelu_tanh": lambda x, case: functional.gelu(x, approximate="tanh"),
         "prelu": lambda x, case: functional.prelu(x, torch.tensor([case.slope], dtype=x.dtype)),
         "rrelu": lambda x, case: functional.rrelu(x, 0.125, 0.333999991, training=False),
     }
@@ -103,6 +104,7 @@ def _jax() -> Subject:
         "elu": lambda x, case: nn.elu(x, case.slope),
         "selu": lambda x, case: nn.selu(x),
         "gelu": lambda x, case: nn.gelu(x, approximate=False),
+        "gelu_tanh": lambda x, case: nn.gelu(x, approximate=True),
     }
 
     @cache

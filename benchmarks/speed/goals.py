@@ -78,6 +78,7 @@ TABLE = (
     Goal("elu, selu at 0.75 of the copy's speed", "copy", 0.75, _forward(EXPONENTIAL)),
     Goal("elu, selu 3 times as fast as torch", "torch", 3, _forward(EXPONENTIAL)),
     Goal("gelu as fast as torch", "torch", 1, _forward(["gelu"])),
+    Goal("gelu_tanh 2 times as fast as torch", "torch", 2, _forward(["gelu_tanh"])),
     Goal("gelu at 1.6e7 1.3 times as fast as torch", "torch", 1.3, _forward(["gelu"], 16_000_000)),
     Goal(
         "prelu's gradient 12 times as fast as torch",

@@ -21,6 +21,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "elu": lambda x: nn.elu(x, SLOPE),
     "selu": nn.selu,
     "gelu": lambda x: nn.gelu(x, approximate=False),
+    "gelu_tanh": lambda x: nn.gelu(x, approximate=True),
     "prelu": lambda x, gamma: jnp.where(x > 0, x, gamma * x),
     "rrelu": lambda x: nn.leaky_relu(x, MIDDLE_SLOPE),
 }

@@ -91,8 +91,8 @@ def functions(cell: Cell, arrays: Arrays, tensors: Tensors) -> Functions:
         return _leaky(tensors, act_type)
     if act_type in ("elu", "selu"):
         return _elu(tensors, act_type)
-    if act_type == "gelu":
-        return _gelu(tensors)
+    if act_type in ("gelu", "gelu_tanh"):
+        return _gelu(tensors, "none" if act_type == "gelu" else "tanh")
     raise Absent(f"torch has no {act_type}")
 
 
@@ -118,12 +118,14 @@ def _elu(t: Tensors, act_type: str) -> Functions:
     return Functions(value, into, lambda: aten.elu_backward.grad_input(g, alpha, scale, 1.0, False, x, grad_input=dx))
 
 
-def _gelu(t: Tensors) -> Functions:
+def _gelu(t: Tensors, approximate: str) -> Functions:
+    kind = {"approximate": approximate}
     x, g, dx = t.x, t.g, t.dx
-    into = lambda x, y: native.gelu(x, out=y)  # noqa: E731
+    value = lambda x: functional.gelu(x, **kind)  # noqa: E731
+    into = lambda x, y: native.gelu(x, out=y, **kind)  # noqa: E731
     if dx is None:
-        return Functions(functional.gelu, into, lambda: aten.gelu_backward.default(g, x))
-    return Functions(functional.gelu, into, lambda: aten.gelu_backward.grad_input(g, x, grad_input=dx))
+        return Functions(value, into, lambda: aten.gelu_backward.default(g, x, **kind))
+    return Functions(value, into, lambda: aten.gelu_backward.grad_input(g, x, grad_input=dx, **kind))
 
 
 def _prelu(arrays: Arrays, t: Tensors) -> Functions:

@@ -63,11 +63,22 @@ def _gelu(number: Any) -> Formulas:
     )
 
 
+def _gelu_tanh(number: Any) -> Formulas:
+    half, one, c, cube = number(0.5), number(1), number(np.sqrt(2 / np.pi)), number(0.044715)
+
+    def gradient(x: Array, g: Array) -> Array:
+        t = np.tanh(c * (x + cube * x * x * x))
+        return g * (half * (one + t) + half * x * (one - t * t) * c * (one + 3 * cube * x * x))
+
+    return lambda x: half * x * (one + np.tanh(c * (x + cube * x * x * x))), gradient
+
+
 _FORMULAS: dict[str, Callable[[Any], Formulas]] = {
     "leaky": _leaky(SLOPE),
     "elu": _elu,
     "selu": _selu,
     "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
     "rrelu": _leaky(MIDDLE_SLOPE),
 }
 

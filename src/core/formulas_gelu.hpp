@@ -1,4 +1,4 @@
-// gelu. Included by formulas.hpp only.
+// gelu and gelu_tanh. Included by formulas.hpp only.
 #pragma once
 
 #include "formulas_exponential.hpp"
@@ -155,5 +155,57 @@ struct Gelu {
   }
 };
 RECTIFIER_FORMULA(3, Gelu, 0.4);
+
+/// gelu_tanh over a number type N: max(x, 0) - t s with t = |x|, s = 1 / (1 + exp(2 u)) and u = c t + d t^3. In it
+/// no digits cancel, as they do in 1 - tanh(u). With h = exp(-u), s is h^2 / (1 + h^2); h stays normal, so that the
+/// last product, with h, alone rounds a subnormal result.
+template <class N, class Poly>
+struct GeluTanhParts {
+  static constexpr double c = 0x1.9884533d43651p-1, c_low = -0x1.cbc0d30ebfd15p-55;  // sqrt(2 / pi)
+  static constexpr double d = 0x1.2444f2a4d8b4bp-5, d_low = -0x1.6c843a29d1c70p-62;  // 0.044715 c
+  static constexpr double d3 = 0x1.b6676bf7450f0p-4, d3_low = 0x1.bba7351828aabp-58;
+  // Beyond, t s and its derivative round to zero, in double for a Sum, in float else; up to there, nothing overflows.
+  static constexpr double limit = std::is_same_v<N, f64> ? 11.0 : 21.75;
+
+  RECTIFIER_INLINE_MEMBER explicit GeluTanhParts(f64 capped)
+      : t(number<N>(capped)),
+        square(t * t),
+        h(exponential<Poly>(muladd(number<N>(-d, -d_low), square, number<N>(-c, -c_low)) * t)),
+        sum(muladd(h, h, number<N>(1))) {}
+
+  RECTIFIER_INLINE_MEMBER static f64 value(f64 x) {
+    // NaN takes the limit here, and comes back with the maximum.
+    const GeluTanhParts p(capped_magnitude(x, limit));
+    return max(f64(-0.0), x) - times_high(p.t * with_low_twice(p.h) / p.sum, p.h);
+  }
+
+  /// The derivative of t s is s (1 - (1 - s) 2 t u'(t)) = -h^2 (2 t u'(t) - (1 + h^2)) / (1 + h^2)^2.
+  RECTIFIER_INLINE_MEMBER static f64 derivative(f64 x) {
+    const GeluTanhParts p(min(f64(limit), magnitude(x)));
+    const N twice = p.t * muladd(number<N>(2 * d3, 2 * d3_low), p.square, number<N>(2 * c, 2 * c_low));
+    const f64 y = times_high(with_low_twice(p.h) * (twice - p.sum) / (p.sum * p.sum), p.h);
+    return select(negative(x), f64(-0.0) - y, f64(1) + y);
+  }
+
+  N t, square, h, sum;
+};
+
+/// x * (1 + tanh(u(x))) / 2, gelu's approximation of Hendrycks and Gimpel (arXiv:1606.08415).
+/// Types: f32, by way of double: value and derivative <= 0.501 ULP on every input. f64: <= 1 ULP with fma, 1.5 without;
+/// the derivative <= 2^-53 absolute next to its root. NaN gives NaN, -0 gives -0, -inf gives -0, and so does the
+/// derivative; +inf and all that is large give x, the derivative 1.
+template <class V>
+struct GeluTanh {
+  explicit GeluTanh(const Parameters&) {}
+  RECTIFIER_INLINE_MEMBER f64 value(f64 x) const { return GeluTanhParts<Sum<f64>, Expm1Double>::value(x); }
+  RECTIFIER_INLINE_MEMBER f64 derivative(f64 x) const { return GeluTanhParts<Sum<f64>, Expm1Double>::derivative(x); }
+  RECTIFIER_INLINE_MEMBER f32 value(f32 x) const {
+    return in_double(x, [](f64 y) RECTIFIER_INLINE_LAMBDA { return GeluTanhParts<f64, Expm1Short>::value(y); });
+  }
+  RECTIFIER_INLINE_MEMBER f32 derivative(f32 x) const {
+    return in_double(x, [](f64 y) RECTIFIER_INLINE_LAMBDA { return GeluTanhParts<f64, Expm1Double>::derivative(y); });
+  }
+};
+RECTIFIER_FORMULA(4, GeluTanh, 0.5);
 
 }  // namespace rectifier::RECTIFIER_TARGET

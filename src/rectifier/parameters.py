@@ -99,6 +99,16 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
                 ("lower_bound", "upper_bound", "training", "rng"),
                 note="s is random in training.",
             ),
+            Activation(
+                "gelu_tanh",
+                4,
+                "x * s",
+                "s + x * s * (1 - s) * sqrt(8 / pi) * (1 + 0.134145 * x**2)",
+                where="s = 1 / (1 + exp(-sqrt(8 / pi) * (x + 0.044715 * x**3)))",
+                root=-0.752461422071016258,
+                note="gelu's approximation `x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2` (Hendrycks and "
+                "Gimpel, arXiv:1606.08415), torch's `approximate='tanh'`. MXNet 1.x does not have it.",
+            ),
         )
     }
 )

@@ -76,6 +76,28 @@ def gelu_derivative(x: Array, _: Array) -> Array:
     return -(-t * normal_density(t) - normal_integral(t))
 
 
+def gelu_tanh_share(x: Array) -> Array:
+    """(1 + tanh(u)) / 2 for u = sqrt(2 / pi) * (x + 0.044715 * x**3), by exp(-2 * |u|), which cannot overflow.
+
+    >>> x = np.linspace(-2, 2, 9)
+    >>> u = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+    >>> bool(np.abs(gelu_tanh_share(x) - (1 + np.tanh(u)) / 2).max() < 2**-51)
+    True
+    """
+    e = np.exp(-math.sqrt(8 / math.pi) * np.abs(x + 0.044715 * x**3))
+    return np.asarray(np.where(x > 0, 1.0, e) / (1 + e))
+
+
+def gelu_tanh(x: Array, _: Array) -> Array:
+    return np.maximum(x, -_GELU_REACH) * gelu_tanh_share(np.clip(x, -_GELU_REACH, _GELU_REACH))
+
+
+def gelu_tanh_derivative(x: Array, _: Array) -> Array:
+    t = np.clip(x, -_GELU_REACH, _GELU_REACH)
+    steepness = math.sqrt(8 / math.pi) * (1 + 0.134145 * t**2)
+    return gelu_tanh_share(t) * (1 + t * gelu_tanh_share(-t) * steepness)
+
+
 class Formula(NamedTuple):
     value: Callable[[Array, Array], Array]
     derivative: Callable[[Array, Array], Array]
@@ -88,6 +110,7 @@ FORMULAS = {
     "gelu": Formula(gelu, gelu_derivative),
     "prelu": Formula(leaky, leaky_derivative),
     "rrelu": Formula(leaky, leaky_derivative),
+    "gelu_tanh": Formula(gelu_tanh, gelu_tanh_derivative),
 }
 
 

@@ -96,5 +96,5 @@ def _apply(
             _apply(out[place], data[place], d_out_part, gamma_part, key[place], settings)
         return
     word = None if key is None else key.item() % 2**64
-    more = (first,) if steps is None else (first, steps)
+    more = (first,) if steps is None else (first, tuple(steps))
     _module(out).apply(formula, out, data, d_out, gamma, slope, word, lower, upper, *more)

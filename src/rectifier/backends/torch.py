@@ -52,7 +52,7 @@ def forward(call: Call, data: Tensor, gamma: Any, axis: Any, key: Tensor | None,
     """The value of the operator."""
     x, aligned, settings = _checked(call, data, gamma, axis)
     if out is None:
-        return functions.value(x, aligned, key, settings)
+        return _value(x, aligned, key, settings)
     return outputs.write_value(checked_out(out, x), x, aligned, key, settings)
 
 
@@ -63,7 +63,7 @@ def vjp(
     x, aligned, settings = _checked(call, data, gamma, axis)
     input_kept, gamma_kept = x, aligned
     if out is None:
-        y = functions.value(x, aligned, key, settings)
+        y = _value(x, aligned, key, settings)
     else:
         checked_out(out, x)
         input_kept = outputs.kept_apart(out, x)
@@ -78,6 +78,14 @@ def vjp(
         return outputs.write(target, functions.pullback(g, kept, None, key, settings))
 
     return y, pullback
+
+
+def _value(x: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
+    if type(x).__name__ != "DTensor":
+        return functions.value(x, gamma, key, settings)
+    from .._torch import distributed  # which imports torch.distributed
+
+    return distributed.value(x, gamma, key, settings)
 
 
 def _gamma_pullback(x: Tensor, aligned: Tensor, gamma: Tensor) -> Callable[..., Any]:

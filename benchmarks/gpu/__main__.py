@@ -1,0 +1,7 @@
+"""Run the measurement."""
+
+import sys
+
+from .command import main
+
+sys.exit(main())
