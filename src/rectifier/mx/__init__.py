@@ -10,29 +10,48 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from . import attribute, base, graph, name, symbol
+from . import attribute, base, context, graph, name, random, symbol
 from .attribute import AttrScope
 from .base import MXNetError
+from .context import Context, cpu, cpu_pinned, current_context, gpu
 from .symbol import Group, Symbol, Variable
 
 __all__ = [
     "AttrScope",
+    "Context",
     "Group",
     "MXNetError",
     "Symbol",
     "Variable",
     "attribute",
     "base",
+    "context",
+    "cpu",
+    "cpu_pinned",
+    "current_context",
+    "gpu",
     "graph",
     "name",
+    "random",
+    "rnd",
     "sym",
     "symbol",
 ]
 
 sym = symbol
+rnd = random
 
 # Imported at the first use: these need a library that stores and computes arrays.
-_LAZY: dict[str, str] = {}
+_LAZY = {
+    "autograd": "autograd",
+    "executor": "executor",
+    "gluon": "gluon",
+    "init": "initializer",
+    "initializer": "initializer",
+    "model": "model",
+    "nd": "nd",
+    "ndarray": "nd",
+}
 
 
 def __getattr__(wanted: str) -> Any:

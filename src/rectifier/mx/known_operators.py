@@ -16,7 +16,30 @@ __all__ = ["FLUENT"]
 
 # The operators of the table that MXNet also offers as methods of symbols.
 FLUENT = frozenset(
-    "abs exp flatten log mean reciprocal relu sigmoid sqrt square sum tanh".split()  # noqa: SIM905 - a list of words
+    (
+        "abs",
+        "ceil",
+        "cos",
+        "exp",
+        "expm1",
+        "flatten",
+        "floor",
+        "log",
+        "log1p",
+        "mean",
+        "ones_like",
+        "reciprocal",
+        "relu",
+        "rsqrt",
+        "sigmoid",
+        "sign",
+        "sin",
+        "sqrt",
+        "square",
+        "sum",
+        "tanh",
+        "zeros_like",
+    )
 )
 
 
@@ -76,7 +99,6 @@ _ROWS = (
         Operator(name, ("data", "label"))
         for name in ("LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput", "SVMOutput")
     ),
-    Operator("make_loss", outputs=("loss",)),
     Operator("IdentityAttachKLSparseReg", ("data", "moving_avg"), mutated=(1,), initial={"moving_avg": '["zero", {}]'}),
     Operator("Concat", (), aliases=("concat",)),
     Operator("Reshape", aliases=("reshape",)),

@@ -234,15 +234,15 @@ class Symbol(Arithmetic):
 
     def eval(self, ctx: Any = None, **kwargs: Any) -> Any:
         """The outputs for these arrays, a list of NDArray."""
-        return _executor().evaluate(self, ctx, **kwargs)
+        return _binding().evaluate(self, ctx, **kwargs)
 
     def bind(self, ctx: Any, args: Any, *others: Any, **kwargs: Any) -> Any:
-        """An `Executor` over the arrays `args`; see `rectifier.mx.executor.bind`."""
-        return _executor().bind(self, ctx, args, *others, **kwargs)
+        """An `Executor` over the arrays `args`; see `rectifier.mx.binding.bind`."""
+        return _binding().bind(self, ctx, args, *others, **kwargs)
 
     def simple_bind(self, ctx: Any, *others: Any, **kwargs: Any) -> Any:
-        """An `Executor` over new arrays of the given shapes; see `rectifier.mx.executor.simple_bind`."""
-        return _executor().simple_bind(self, ctx, *others, **kwargs)
+        """An `Executor` over new arrays of the given shapes; see `rectifier.mx.binding.simple_bind`."""
+        return _binding().simple_bind(self, ctx, *others, **kwargs)
 
     # --- text and files
 
@@ -259,8 +259,8 @@ class Symbol(Arithmetic):
         return describe(self.outputs)
 
 
-def _executor() -> Any:
-    return importlib.import_module(".executor", __package__)
+def _binding() -> Any:
+    return importlib.import_module(".binding", __package__)
 
 
 def _with_plain_keys(node: Node) -> dict[str, str]:
