@@ -5,7 +5,8 @@ ACTIVATIONS <- list(
   selu = list(formula = 2L, reads = character()),
   gelu = list(formula = 3L, reads = character()),
   prelu = list(formula = 0L, reads = c("gamma", "axis")),
-  rrelu = list(formula = 0L, reads = c("lower.bound", "upper.bound", "training", "seed"))
+  rrelu = list(formula = 0L, reads = c("lower.bound", "upper.bound", "training", "seed")),
+  gelu_tanh = list(formula = 4L, reads = character())
 )
 
 SLOPE <- 0.25

@@ -73,7 +73,7 @@ void read_call(SEXP call, Nest& nest, Work& work) {
   nest.dims = read_shape(call, "shape", nest.shape);
   const double* numbers = REAL_RO(element(call, "numbers"));
   work.formula = static_cast<Formula>(Rf_asInteger(element(call, "formula")));
-  if (work.formula < 0 || work.formula >= formula_count) Rf_error("`formula` is unknown");
+  if (work.formula < 0 || work.formula >= kernels().formula_count) Rf_error("`formula` is unknown");
   work.type = work.slope_type = float64;
   work.parameters = {numbers[0], numbers[1], numbers[2]};
   SEXP key = element(call, "key");

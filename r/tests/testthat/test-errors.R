@@ -18,11 +18,11 @@ test_that("data must be plain numbers", {
 })
 
 test_that("`act.type` is one of the table", {
-  refused("`act.type` must be one of leaky, elu, selu, gelu, prelu, rrelu, got \"relu\"", 1, act.type = "relu")
+  refused("`act.type` must be one of leaky, elu, selu, gelu, prelu, rrelu, gelu_tanh, got \"relu\"", 1, act.type = "relu")
   refused("got \"\"", 1, act.type = "")
   refused("got \"l\"", 1, act.type = "l")
-  refused("`act.type` must be a string, one of leaky, elu, selu, gelu, prelu, rrelu, got 1", 1, act.type = 1)
-  refused("`act.type` must be a string, one of leaky, elu, selu, gelu, prelu, rrelu, got NULL", 1, act.type = NULL)
+  refused("`act.type` must be a string, one of leaky, elu, selu, gelu, prelu, rrelu, gelu_tanh, got 1", 1, act.type = 1)
+  refused("`act.type` must be a string, one of leaky, elu, selu, gelu, prelu, rrelu, gelu_tanh, got NULL", 1, act.type = NULL)
   refused("got c(\"elu\", \"selu\")", 1, act.type = c("elu", "selu"))
   refused("got NA", 1, act.type = NA_character_)
 })

@@ -1,20 +1,23 @@
 # Against R's own functions, and what arrays of R carry besides numbers.
 
-every <- c("leaky", "elu", "selu", "gelu", "rrelu")
+every <- c("leaky", "elu", "selu", "gelu", "rrelu", "gelu_tanh")
+logistic <- function(x) plogis(sqrt(8 / pi) * (x + 0.044715 * x^3))
 grid <- c(-745, -40, -5.5, -1, -0.3, -1e-9, 0, 1e-9, 0.3, 1, 5.5, 40, 745)
 formulas <- list(
   leaky = function(x) ifelse(x > 0, x, 0.25 * x),
   elu = function(x) ifelse(x > 0, x, 0.25 * expm1(x)),
   selu = function(x) 1.0507009873554804934 * ifelse(x > 0, x, 1.6732632423543772848 * expm1(x)),
   gelu = function(x) x * pnorm(x),
-  rrelu = function(x) ifelse(x > 0, x, (0.125 + 0.333999991) / 2 * x)
+  rrelu = function(x) ifelse(x > 0, x, (0.125 + 0.333999991) / 2 * x),
+  gelu_tanh = function(x) x * logistic(x)
 )
 derivatives <- list(
   leaky = function(x) ifelse(x > 0, 1, 0.25),
   elu = function(x) ifelse(x > 0, 1, 0.25 * exp(x)),
   selu = function(x) 1.0507009873554804934 * ifelse(x > 0, 1, 1.6732632423543772848 * exp(x)),
   gelu = function(x) pnorm(x) + x * dnorm(x),
-  rrelu = function(x) ifelse(x > 0, 1, (0.125 + 0.333999991) / 2)
+  rrelu = function(x) ifelse(x > 0, 1, (0.125 + 0.333999991) / 2),
+  gelu_tanh = function(x) logistic(x) + x * logistic(x) * logistic(-x) * sqrt(8 / pi) * (1 + 0.134145 * x^2)
 )
 
 test_that("values and derivatives are those of R's own functions", {
@@ -27,7 +30,7 @@ test_that("values and derivatives are those of R's own functions", {
 
 test_that("zeros keep their sign; NaN stays NaN, NA stays NA, and infinities are right", {
   x <- c(0, -0, Inf, -Inf, NaN, NA)
-  limits <- c(leaky = -Inf, elu = -0.25, selu = -1.7580993408473768, gelu = -0, rrelu = -Inf)
+  limits <- c(leaky = -Inf, elu = -0.25, selu = -1.7580993408473768, gelu = -0, rrelu = -Inf, gelu_tanh = -0)
   for (target in rectifier.config()$cpu.targets) with.target(target, for (act.type in every) {
     expect_same_bits(mx.nd.LeakyReLU(x, act.type = act.type), c(0, -0, Inf, limits[[act.type]], NaN, NA))
   })
