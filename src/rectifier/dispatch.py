@@ -21,7 +21,10 @@ class Backend(NamedTuple):
 
 
 # Whatever is none of these goes to NumPy's, which turns it into an array.
-BACKENDS = (Backend("numpy", "numpy", "ndarray"),)
+BACKENDS = (
+    Backend("numpy", "numpy", "ndarray"),
+    Backend("jax", "jax", "Array"),
+)
 
 _known: dict[type, ModuleType] = {}
 
