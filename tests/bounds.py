@@ -2,7 +2,9 @@
 
 import math
 
-ULP = {"float16": 0.505, "bfloat16": 0.505, "float32": 1.0, "float64": 2.0}
+from rectifier.dispatch import CORE_ULP
+
+ULP = dict(CORE_ULP)
 
 # gelu's derivative is zero at this x. Next to it, float64 results are held to an absolute error instead.
 GELU_ROOT = -0.75179152469356445746

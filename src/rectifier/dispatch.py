@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import importlib
 import sys
-from types import ModuleType
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
 from .backends import numpy as numpy_backend
 
-__all__ = ["BACKENDS", "Backend", "backend_of"]
+__all__ = ["BACKENDS", "CORE_ULP", "Backend", "backend_of"]
+
+# What the kernels of the core promise: the largest error of a value or gradient, in units in the last place.
+CORE_ULP: Mapping[str, float] = MappingProxyType(
+    {"float16": 0.505, "bfloat16": 0.505, "float32": 1.0, "float64": 2.0},
+)
 
 
 class Backend(NamedTuple):
-    """One row of the registry: a module of `rectifier.backends`, and the arrays that it takes."""
+    """One row of the registry: a module of `rectifier.backends`, the arrays that it takes, and what it promises."""
 
     module: str
     library: str  # the module that defines the arrays' type; it is never imported by us
     array: str  # the name of that type there
+    ulp: Mapping[str, float] = CORE_ULP
+    flushes: bool = False  # whether subnormal numbers may count as zero
+    hardware: str = ""  # what it needs beside its library, so that not every machine can test it
 
 
 # Whatever is none of these goes to NumPy's, which turns it into an array.
 BACKENDS = (
     Backend("numpy", "numpy", "ndarray"),
-    Backend("jax", "jax", "Array"),
+    Backend("jax", "jax", "Array", ulp={**CORE_ULP, "float32": 4.0, "float64": 4.0}, flushes=True),
 )
 
 _known: dict[type, ModuleType] = {}

@@ -149,6 +149,11 @@ def load(name: str, case: str) -> Golden:
     return Golden(x, pair("value"), pair("derivative"))
 
 
+def columns(name: str) -> list[str]:
+    """The cases of a dtype, and ``"x"``."""
+    return list(_file()[name])
+
+
 @functools.cache
 def _file() -> dict:
     return json.loads(PATH.read_text(encoding="ascii"))
