@@ -137,9 +137,7 @@ def test_every_number_of_16_bits(xp: Library, dtype: Any, case: str):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize(
-    ("parameters", "values", "gradients"), TABLE, ids=IDS
-)
+@pytest.mark.parametrize(("parameters", "values", "gradients"), TABLE, ids=IDS)
 def test_special_values(xp: Library, dtype: Any, parameters: Any, values: Any, gradients: Any):
     """Zeros with their sign, infinities and NaN come out as documented."""
     x = np.array(SPECIAL[:-1], dtype)

@@ -17,7 +17,7 @@ from ..random import key_from_rng, middle_slope
 from .jax_formulas import FORMULAS
 from .jax_random import Words, draw_slopes
 
-__all__ = ["TRACED", "check_rng", "draw_key", "forward", "from_numpy", "to_numpy", "vjp"]
+__all__ = ["TRACED", "check_rng", "draw_key", "forward", "from_numpy", "to_numpy", "vjp", "words_of"]
 
 # Parameters of this type are taken as they are: their value may not be known before the compiled program runs.
 TRACED = (jax.Array,)
@@ -42,17 +42,17 @@ def check_rng(rng: Any) -> None:
 
 
 def draw_key(rng: Any) -> Any:
-    """Where the slopes come from, checked. What a program under trace must not hold is drawn in `_words` only."""
+    """Where the slopes come from, checked. What a program under trace must not hold is drawn in `words_of` only."""
     check_rng(rng)
     return rng
 
 
-def _words(rng: Any, data: Any) -> Words:
+def words_of(rng: Any, traced: bool) -> Words:
     """The key of the slopes."""
     if isinstance(rng, jax.Array):
         bits = jax.random.bits(rng, (2,), np.uint32)
         return Words(bits[0], bits[1])
-    if isinstance(data, jax.core.Tracer) and not isinstance(rng, (int, np.integer)):
+    if traced and not isinstance(rng, (int, np.integer)):
         raise ValueError(
             f"`rng` must be a JAX key or an integer where JAX traces the call, which would use one draw for ever, "
             f"got {'None' if rng is None else type(rng).__name__}"
@@ -120,7 +120,7 @@ def _operands(call: Call, data: Any, gamma: Any, axis: Any, key: Any, out: Any) 
         return x, given.reshape(gamma_axes(x.shape, given.shape, axis))
     bounds = call.lower_bound, call.upper_bound
     if call.draws:
-        return x, (_words(key, x), *(jnp.asarray(bound, np.float32) for bound in bounds))
+        return x, (words_of(key, isinstance(x, jax.core.Tracer)), *(jnp.asarray(bound, np.float32) for bound in bounds))
     if activation.is_random:
         return x, jnp.asarray(_middle(*bounds, arithmetic), arithmetic)
     return x, jnp.asarray(call.slope, arithmetic) if "slope" in activation.reads else None
