@@ -4,8 +4,8 @@
 
 Each function takes an array, or what jax.numpy.asarray makes one of, also traced; so do slopes and bounds. Results have
 the data's shape and dtype: float16, bfloat16, float32 or float64; integers and bools become JAX's default float. The
-arithmetic is in float64 for float64 and in float32 for all else. Values and derivatives are at most 4 ULP off where they
-are normal numbers; on the CPU, XLA takes subnormal ones for zero. Everything may be jitted, mapped, sharded and
+arithmetic is in float64 for float64 and in float32 for all else. Values and derivatives are at most 4 ULP off where
+they are normal numbers; on the CPU, XLA takes subnormal ones for zero. Everything may be jitted, mapped, sharded and
 differentiated to any order. `PReLU` and `RReLU`, modules for Flax NNX, need flax.
 """
 

@@ -28,7 +28,12 @@ class Words(NamedTuple):
 
 
 def _multiply(a: Any, b: int) -> Words:
-    return Words(a * np.uint32(b), lax.mulhi(a, jnp.full_like(a, b)))
+    """The product of two words, by halves of 16 bits: XLA cannot shard what `lax.mulhi` becomes (jaxlib 0.10.2)."""
+    low, high = np.uint32(b & 0xFFFF), np.uint32(b >> 16)
+    a_low, a_high = a & 0xFFFF, a >> 16
+    middle = a_high * low + (a_low * low >> 16)
+    other = a_low * high + (middle & 0xFFFF)
+    return Words(a * np.uint32(b), a_high * high + (middle >> 16) + (other >> 16))
 
 
 def _add(a: Words, b: Words) -> Words:
@@ -53,7 +58,7 @@ def philox(counter: Words, key: Words) -> tuple[Any, Any, Any, Any]:
     """The four words of Philox4x32-10 for counters of which the upper two words are zero."""
     c0, c1 = counter
     c2 = c3 = jnp.zeros_like(c0)
-    k0, k1 = key
+    k0, k1 = (jnp.asarray(word) for word in key)
     for _ in range(PHILOX_ROUNDS):
         p0, p1 = _multiply(c0, PHILOX_MULTIPLIERS[0]), _multiply(c2, PHILOX_MULTIPLIERS[1])
         c0, c1, c2, c3 = p1.high ^ c1 ^ k0, p1.low, p0.high ^ c3 ^ k1, p0.low
@@ -104,15 +109,15 @@ def _slopes(number: Any, lower: Any, upper: Any) -> Any:
     # The sign of what is too small beside the greater bound still decides a tie.
     low = jnp.where((lower != 0) & (jnp.abs(low) < 2.0**-100), jnp.copysign(np.float32(2.0**-100), lower), low)
     step = high - low
+    # number * mantissa, 24 bits each, as top * 2**24 + rest, by halves of 12 bits.
     mantissa = (lax.bitcast_convert_type(step, np.int32) & 0x7FFFFF) | 0x800000
-    product = Words(
-        number.astype(np.uint32) * mantissa.astype(np.uint32),
-        lax.mulhi(number.astype(np.uint32), jnp.broadcast_to(mantissa.astype(np.uint32), number.shape)),
-    )
+    (n_low, n_high), (m_low, m_high) = ((a & 0xFFF, a >> 12) for a in (number, mantissa))
+    middle = n_high * m_low + n_low * m_high
+    rest = n_low * m_low + ((middle & 0xFFF) << 12)
+    top = n_high * m_high + (middle >> 12) + (rest >> 24)
     unit = power_of_two(_exponent(step) - 47, step)
-    top = (product.high << 8 | product.low >> 24).astype(np.int32).astype(np.float32) * (unit * 2.0**24)
-    rest = (product.low & 0xFFFFFF).astype(np.int32).astype(np.float32) * unit
-    drawn = scale(sum_of_three(top, rest, low), exponent)
+    parts = top.astype(np.float32) * (unit * 2.0**24), (rest & 0xFFFFFF).astype(np.float32) * unit
+    drawn = scale(sum_of_three(*parts, low), exponent)
     drawn = jnp.where((number == 0) | (lower == upper), lower, drawn)
     return jnp.where((drawn >= upper) & (lower != upper), jnp.nextafter(upper, lower), drawn)
 
