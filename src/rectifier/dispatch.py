@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
+import numpy as np
+
 from .backends import numpy as numpy_backend
 
-__all__ = ["BACKENDS", "CORE_ULP", "Backend", "backend_of"]
+__all__ = ["BACKENDS", "CORE_ULP", "LABELLED", "Backend", "backend_of"]
 
 # What the kernels of the core promise: the largest error of a value or gradient, in units in the last place.
 CORE_ULP: Mapping[str, float] = MappingProxyType(
@@ -35,6 +37,13 @@ BACKENDS = (
     Backend("jax", "jax", "Array", ulp={**CORE_ULP, "float32": 4.0, "float64": 4.0}, flushes=True),
 )
 
+# What holds an array with labels; the array goes to one of the above.
+LABELLED = (
+    Backend("labelled", "pandas", "Series"),
+    Backend("labelled", "pandas", "DataFrame"),
+    Backend("labelled", "xarray", "DataArray"),
+)
+
 _known: dict[type, ModuleType] = {}
 
 
@@ -46,11 +55,13 @@ def backend_of(data: object) -> ModuleType:
 
 
 def _find(data: object) -> ModuleType:
-    for row in BACKENDS:
+    for row in (*BACKENDS, *LABELLED):
         # A library that nobody has imported has made no array.
         array = getattr(sys.modules.get(row.library), row.array, None)
         if array is not None and isinstance(data, array):
             module = importlib.import_module(f"{__package__}.backends.{row.module}")
             _known[type(data)] = module
             return module
+    if hasattr(data, "__dlpack__") and not isinstance(data, np.generic):
+        return importlib.import_module(f"{__package__}.backends.foreign")
     return numpy_backend

@@ -46,11 +46,12 @@ def index_words(shape: tuple[int, ...]) -> Words:
     zero = jnp.zeros(shape, np.uint32)
     index = Words(zero, zero)
     for axis, size in enumerate(shape):
-        stride = math.prod(shape[axis + 1 :])
-        if size > 1:
-            low, high = _multiply(lax.broadcasted_iota(np.uint32, shape, axis), stride & 0xFFFFFFFF)
-            high = high + lax.broadcasted_iota(np.uint32, shape, axis) * np.uint32(stride >> 32)
-            index = _add(index, Words(low, high))
+        stride, position = math.prod(shape[axis + 1 :]), lax.broadcasted_iota(np.uint32, shape, axis)
+        if math.prod(shape) <= 2**32:
+            index = Words(index.low + position * np.uint32(stride), zero)
+        elif size > 1:
+            low, high = _multiply(position, stride & 0xFFFFFFFF)
+            index = _add(index, Words(low, high + position * np.uint32(stride >> 32)))
     return index
 
 
