@@ -1,6 +1,6 @@
 """JAX on the CPU: these activations beside jax.nn's, jitted, in one run.
 
-Run: python -m benchmarks.speed.jax_functions [SIZE ...] writes a table in Markdown. Calls of the two alternate; a cell is
+Run: python -m benchmarks.speed.jax_functions [SIZE ...], for a table in Markdown. Calls of the two alternate; a cell is
 the median time of ours in microseconds, and in brackets that of jax.nn divided by it. jax.nn has no prelu and no rrelu:
 theirs are the same product written out, with slopes by jax.random.uniform.
 """
@@ -26,7 +26,7 @@ jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_enable_x64", True)
 
 KEY = jax.random.key(0)
-REPEATS = 15
+ELEMENTS = 40_000_000  # in all calls of a cell together, but for the least number of calls
 
 
 def prelu(x: Any, gamma: Any) -> Any:
@@ -63,7 +63,7 @@ def medians(functions: tuple[Function, ...], arguments: tuple[Any, ...]) -> list
     times: list[list[float]] = [[] for _ in functions]
     for run in compiled:
         jax.block_until_ready(run(*arguments))
-    for _ in range(REPEATS):
+    for _ in range(max(9, ELEMENTS // arguments[0].size)):
         for run, kept in zip(compiled, times, strict=True):
             start = time.perf_counter()
             jax.block_until_ready(run(*arguments))
