@@ -19,6 +19,7 @@ install := $(python) -m pip install --quiet
 settings := --no-build-isolation -Ccmake.define.RECTIFIER_WERROR=$(if $(WERROR),ON,OFF)
 core := CMakeLists.txt pyproject.toml $(wildcard src/core/*)
 formatted := $(filter-out %/tables.hpp,$(wildcard src/core/*.cpp src/core/*.hpp))
+jax_tables := src/rectifier/backends/jax_tables.py
 checked := src tests tools benchmarks examples
 pages := README.md CONTRIBUTING.md CHANGELOG.md $(wildcard docs/*.md examples/*.md)
 
@@ -30,7 +31,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-mxnet examples lint format stub tables tables-check accuracy bench bench-report docs wheel \
+.PHONY: help demo test test-mxnet examples lint format stub tables tables-check accuracy bench bench-report backends docs wheel \
 	warnings clean distclean
 
 help:  ## list these commands
@@ -82,11 +83,15 @@ format: $(done)/lint  ## bring Python and C++ into the project's format
 	$(python) -m ruff format $(checked)
 	$(VENV)/bin/clang-format -i $(formatted)
 
+backends: $(done)/package $(done)/test  ## test every back-end and write docs/backends.md
+	$(python) tools/make_backends_page.py
+
 stub: $(done)/package $(done)/lint  ## write src/rectifier/_core.pyi from the compiled module
 	$(python) tools/check_stub.py --write
 
 tables: $(done)/test  ## compute the coefficients in src/core/tables.hpp anew
 	$(python) tools/tables/make_tables.py
+	$(python) tools/tables/make_jax_tables.py
 
 tables-check: $(done)/test  ## check that the coefficients come out the same
 	@mkdir -p build
@@ -94,6 +99,10 @@ tables-check: $(done)/test  ## check that the coefficients come out the same
 	$(python) tools/tables/make_tables.py
 	cmp src/core/tables.hpp build/tables.hpp
 	@mv build/tables.hpp src/core/tables.hpp
+	cp -p $(jax_tables) build/jax_tables.py
+	$(python) tools/tables/make_jax_tables.py
+	cmp $(jax_tables) build/jax_tables.py
+	@mv build/jax_tables.py $(jax_tables)
 
 warnings: $(done)/build  ## compile with CXX, every warning an error
 	$(VENV)/bin/cmake -S . -B $(build)/warnings-$(notdir $(CXX)) -G Ninja --log-level=WARNING \
