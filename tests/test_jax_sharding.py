@@ -90,7 +90,7 @@ def test_no_device_waits_for_another(found):
     each = {name: entry for name, entry in found.items() if name != "rest"}
     assert each == {name: {"collectives": [], "stays": True, "agrees": True} for name in each}
     assert len(each) >= 15
-    assert rest["a collective is found"] == ["all-reduce"]
+    assert set(rest["a collective is found"]) == {"all-reduce"}
     assert set(rest["gamma's sum"]) == {"all-reduce"}
 
 
