@@ -55,6 +55,7 @@ for name in ACTIVATIONS:
 
 drawn = jax.jit(lambda x: leaky_relu(x, act_type="rrelu", training=True, rng=7))(x)
 d_gamma = lambda gamma, x: leaky_relu(x, gamma, "prelu").sum()
+gamma = jax.device_put(gamma, NamedSharding(mesh, P("b")))
 compiled = jax.jit(jax.grad(d_gamma)).lower(gamma, x).compile()
 gelu = functools.partial(leaky_relu, act_type="gelu")
 mapped = jax.jit(jax.shard_map(gelu, mesh=mesh, in_specs=P("a", "b"), out_specs=P("a", "b")))
