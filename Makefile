@@ -21,6 +21,7 @@ settings := --no-build-isolation -Ccmake.define.RECTIFIER_WERROR=$(if $(WERROR),
 core := CMakeLists.txt pyproject.toml $(wildcard src/core/*)
 formatted := $(filter-out %/tables.hpp,$(wildcard src/core/*.cpp src/core/*.hpp)) r/src/routines.cpp
 triton_tables := src/rectifier/kernels/triton/tables.py
+jax_tables := src/rectifier/backends/jax_tables.py
 checked := src tests tools benchmarks examples
 pages := README.md CONTRIBUTING.md CHANGELOG.md $(wildcard docs/*.md examples/*.md)
 
@@ -32,7 +33,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-mxnet examples lint format stub activations tables tables-check accuracy bench bench-gpu bench-report docs wheel \
+.PHONY: help demo test test-mxnet examples lint format stub activations tables tables-check accuracy bench bench-gpu bench-report backends docs wheel \
 	warnings r-package test-r clean distclean
 
 help:  ## list these commands
@@ -98,15 +99,19 @@ format: $(done)/lint  ## bring Python and C++ into the project's format
 	$(python) -m ruff format $(checked)
 	$(VENV)/bin/clang-format -i $(formatted)
 
+backends: $(done)/package $(done)/test  ## test every back-end and write docs/backends.md
+	$(python) tools/make_backends_page.py
+
 stub: $(done)/package $(done)/lint  ## write src/rectifier/_core.pyi from the compiled module
 	$(python) tools/check_stub.py --write
 
 activations: $(done)/package  ## write the table of activations in docs/semantics.md
 	$(python) tools/check_activations.py --write
 
-tables: $(done)/test  ## compute the coefficients of the core and of the Triton kernels anew
+tables: $(done)/test  ## compute the coefficients of the core, the Triton kernels and JAX anew
 	$(python) tools/tables/make_tables.py
 	$(python) tools/tables/make_triton_tables.py
+	$(python) tools/tables/make_jax_tables.py
 
 tables-check: $(done)/test  ## check that the coefficients come out the same
 	@mkdir -p build
@@ -118,6 +123,10 @@ tables-check: $(done)/test  ## check that the coefficients come out the same
 	$(python) tools/tables/make_triton_tables.py
 	cmp $(triton_tables) build/tables.py
 	@mv build/tables.py $(triton_tables)
+	cp -p $(jax_tables) build/jax_tables.py
+	$(python) tools/tables/make_jax_tables.py
+	cmp $(jax_tables) build/jax_tables.py
+	@mv build/jax_tables.py $(jax_tables)
 
 warnings: $(done)/build  ## compile with CXX, every warning an error
 	$(VENV)/bin/cmake -S . -B $(build)/warnings-$(notdir $(CXX)) -G Ninja --log-level=WARNING \

@@ -2,7 +2,9 @@
 
 import math
 
-ULP = {"float16": 0.505, "bfloat16": 0.505, "float32": 1.0, "float64": 2.0}
+from rectifier.dispatch import CORE_ULP
+
+ULP = dict(CORE_ULP)
 
 # Around the `root` of a derivative, in the table of activations, float64 results are held to an absolute error instead.
 ROOT_REACH = 2.0**-4

@@ -12,6 +12,9 @@ import pytest
 import rectifier
 from rectifier import _core
 
+# JAX has float64 only if it is told so before it starts; a test of JAX without it says so itself.
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+
 # Examples are drawn from a fixed seed in CI, so that a failure there can be seen again.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)

@@ -60,6 +60,11 @@ def run(block: Block, page: str, names: dict[str, Any]) -> list[str]:
         try:
             with contextlib.redirect_stdout(printed):
                 exec(compile(ast.Module([statement], []), page, "exec"), names)
+        except ModuleNotFoundError as error:
+            if sys.version_info >= (3, 11):
+                return [*errors, f"{page}:{line}: {error}"]
+            print(f"{page}:{line}: left out, {error}")  # JAX, for one, has no wheel for Python 3.10
+            return errors
         except Exception:
             return [*errors, f"{page}:{line}: {traceback.format_exc(limit=0).strip()}"]
         if expected is not None and printed.getvalue().strip() != expected:

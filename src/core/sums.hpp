@@ -151,8 +151,8 @@ RECTIFIER_INLINE void sum_across_row(E* dx, const E* g, const E* x, const S* slo
             add_term<E>(load_part<f64>(before + k, rest), load_wide_part(g + k, rest), load_wide_part(x + k, rest)),
             rest);
     }
-    last_dx(dx == nullptr ? dx : dx + i, g + i, x + i, n - i, [at = slopes + i](std::size_t k, std::size_t count) {
-      return count == V::width ? load<V>(at + k) : load_part<V>(at + k, count);
+    last_dx(dx == nullptr ? dx : dx + i, g + i, x + i, n - i, [at = slopes + i](std::size_t from, std::size_t count) {
+      return count == V::width ? load<V>(at + from) : load_part<V>(at + from, count);
     });
   }
 }

@@ -44,10 +44,11 @@ def _check(
     axis: Any,
 ) -> tuple[Call, ModuleType, Any]:
     """The checked call, the back-end for the data, and the key of the slopes where they are drawn."""
-    call = check_call(
-        act_type, slope, lower_bound, upper_bound, training, has_gamma=gamma is not None, has_axis=axis is not None
-    )
     backend = backend_of(data)
+    call = check_call(
+        act_type, slope, lower_bound, upper_bound, training, has_gamma=gamma is not None, has_axis=axis is not None,
+        traced=getattr(backend, "TRACED", ()),
+    )  # fmt: skip
     # The generator is checked in any case, and moves on only where slopes are drawn.
     if call.draws:
         return call, backend, backend.draw_key(rng)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -160,10 +160,12 @@ class Call(NamedTuple):
         return self
 
 
-def finite(name: str, value: object) -> float:
-    """The value as a float, if it is a finite real number."""
+def finite(name: str, value: object, traced: tuple[type, ...] = ()) -> float:
+    """The value as a float, if it is a finite real number; an array of a `traced` type as it is."""
     if type(value) is float and abs(value) < math.inf:
         return value
+    if traced and isinstance(value, traced):
+        return _scalar(name, value)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"`{name}` must be a number, got {value!r}")
     try:
@@ -175,16 +177,24 @@ def finite(name: str, value: object) -> float:
     return number
 
 
+def _scalar(name: str, value: Any) -> float:
+    """An array of one number, which may not be known yet."""
+    if value.shape != () or np.dtype(value.dtype).kind not in "fiuV":
+        raise TypeError(f"`{name}` must be a number, got an array of shape {value.shape} and dtype {value.dtype}")
+    number: float = value
+    return number
+
+
 def finite_as_float32(name: str, number: float) -> None:
     """Refuse a finite number that becomes infinite when it is rounded to float32."""
     if abs(number) >= _FLOAT32_OVERFLOW:
         raise ValueError(f"`{name}` must be finite as float32, got {number!r}")
 
 
-def check_bounds(lower_bound: object, upper_bound: object) -> tuple[float, float]:
+def check_bounds(lower_bound: object, upper_bound: object, traced: tuple[type, ...] = ()) -> tuple[float, float]:
     """rrelu's bounds as floats, in their order."""
-    lower, upper = finite("lower_bound", lower_bound), finite("upper_bound", upper_bound)
-    if lower > upper:
+    lower, upper = finite("lower_bound", lower_bound, traced), finite("upper_bound", upper_bound, traced)
+    if type(lower) is float and type(upper) is float and lower > upper:
         raise ValueError(f"`lower_bound` must be at most `upper_bound`, got {lower_bound!r} and {upper_bound!r}")
     return lower, upper
 
@@ -198,6 +208,7 @@ def check_call(
     *,
     has_gamma: bool,
     has_axis: bool,
+    traced: tuple[type, ...] = (),
 ) -> Call:
     """Check everything that does not depend on the arrays."""
     if not isinstance(act_type, str):
@@ -205,7 +216,7 @@ def check_call(
     activation = ACTIVATIONS.get(act_type)
     if activation is None:
         raise ValueError(f"`act_type` must be one of {', '.join(ACTIVATIONS)}, got {act_type!r}")
-    lower, upper = check_bounds(lower_bound, upper_bound)
+    lower, upper = check_bounds(lower_bound, upper_bound, traced)
     if training is not False and not isinstance(training, (bool, np.bool_)):
         raise TypeError(f"`training` must be True or False, got {training!r}")
     if activation.has_gamma and not has_gamma:
@@ -214,4 +225,4 @@ def check_call(
         raise ValueError(f"`gamma` must be None unless `act_type` is 'prelu', got an array for {act_type!r}")
     if has_axis and not activation.has_gamma:
         raise ValueError(f"`axis` must be None unless `act_type` is 'prelu', got a value for {act_type!r}")
-    return Call(activation, finite("slope", slope), lower, upper, bool(training))
+    return Call(activation, finite("slope", slope, traced), lower, upper, bool(training))

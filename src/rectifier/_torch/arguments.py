@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any, cast
 
+import ml_dtypes
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -59,11 +61,20 @@ def checked_data(data: Tensor) -> Tensor:
     return data if data.dtype in FLOATS else _as_floats("data", data)
 
 
+def from_numpy(array: Any) -> Tensor:
+    """A tensor of the same numbers."""
+    array = np.array(array)
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
 def checked_gamma(data: Tensor, gamma: Any, axis: Any) -> Tensor:
     """Gamma with as many axes as the data, in the arithmetic type or one that widens to it."""
     if not isinstance(gamma, Tensor):
         try:
-            gamma = torch.as_tensor(gamma, device=data.device)
+            known = from_numpy(gamma) if isinstance(gamma, np.ndarray) else gamma
+            gamma = torch.as_tensor(known, device=data.device)
         except (TypeError, ValueError, RuntimeError) as error:
             raise TypeError(f"`gamma` must be an array of real numbers, got {type(gamma).__name__}: {error}") from None
     if gamma.device != data.device:

@@ -13,7 +13,7 @@ from ..gamma import known_axes
 from ..parameters import Call
 from ..random import check_rng, key_from_rng
 
-__all__ = ["check_rng", "draw_key", "forward", "vjp"]
+__all__ = ["check_rng", "draw_key", "forward", "from_numpy", "to_numpy", "vjp"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -23,6 +23,7 @@ _FLOATS = (np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.flo
 _FLOAT_NUMBERS = frozenset(dtype.num for dtype in _FLOATS)
 
 draw_key = key_from_rng
+from_numpy = to_numpy = np.asarray
 
 
 def forward(call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any) -> Any:

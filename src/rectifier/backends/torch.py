@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import torch
 from torch import Tensor
 
 from .. import _core
 from .._torch import compute, functions, onnx_nodes, operators, outputs  # noqa: F401  (registers the operators)
 from .._torch.arguments import check_rng_for_tensors as check_rng
-from .._torch.arguments import checked_data, checked_gamma, checked_out, checked_upstream, draw_key, draw_word
+from .._torch.arguments import (
+    checked_data,
+    checked_gamma,
+    checked_out,
+    checked_upstream,
+    draw_key,
+    draw_word,
+    from_numpy,
+)
 from .._torch.kernels import Settings
 from .._torch.plain import are_plain, has_memory, records, untouched
 from ..parameters import ACTIVATIONS, Call
 
-__all__ = ["check_rng", "draw_key", "forward", "quick", "vjp"]
+__all__ = ["check_rng", "draw_key", "forward", "from_numpy", "quick", "to_numpy", "vjp"]
 
 _RANDOM = frozenset(row.name for row in ACTIVATIONS.values() if row.is_random)
 
@@ -113,3 +122,11 @@ def _checked(call: Call, data: Tensor, gamma: Any, axis: Any) -> tuple[Tensor, T
     call = call.rounded(x.dtype == torch.float64)
     aligned = checked_gamma(x, gamma, axis) if call.activation.has_gamma else None
     return x, aligned, Settings(call.activation.name, call.slope, call.lower_bound, call.upper_bound)
+
+
+def to_numpy(tensor: Tensor) -> Any:
+    """An array of the same numbers."""
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from .. import _core
 from .._torch import kernels as _kernels  # noqa: F401  (makes the core read tensors)
@@ -18,7 +19,6 @@ from ..parameters import ACTIVATIONS
 
 __all__ = ["KERNELS", "dense"]
 
-Tensor = torch.Tensor
 _SELU = (
     1.6732632423543772848170429916717,
     1.0507009873554804934193349852946,
