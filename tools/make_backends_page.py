@@ -60,8 +60,8 @@ def bounds() -> str:
     dtypes = list(BACKENDS[0].ulp)
     lines = ["| largest error, ULP | " + " | ".join(dtypes) + " | |", "|---" * (len(dtypes) + 2) + "|"]
     for row in BACKENDS:
-        note = "subnormal numbers may count as zero" if row.flushes else ""
-        lines.append(f"| {row.module} | " + " | ".join(f"{row.ulp[dtype]:g}" for dtype in dtypes) + f" | {note} |")
+        notes = ["subnormal numbers may count as zero"] * row.flushes + [f"{name} is refused" for name in row.lacks]
+        lines.append(f"| {row.module} | " + " | ".join(f"{row.ulp[dtype]:g}" for dtype in dtypes) + f" | {'; '.join(notes)} |")
     return "\n".join(lines)
 
 

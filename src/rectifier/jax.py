@@ -86,7 +86,7 @@ def gelu(x: Any, approximate: bool = False) -> jax.Array:
     x : array_like
         The data.
     approximate : bool, default False
-        Whether to compute `gelu_tanh`, where there is one, instead. jax.nn's default is True.
+        Must be False: `gelu_tanh` is not there for arrays of JAX. jax.nn's default is True.
 
     Examples
     --------
