@@ -61,7 +61,8 @@ def bounds() -> str:
     lines = ["| largest error, ULP | " + " | ".join(dtypes) + " | |", "|---" * (len(dtypes) + 2) + "|"]
     for row in BACKENDS:
         notes = ["subnormal numbers may count as zero"] * row.flushes + [f"{name} is refused" for name in row.lacks]
-        lines.append(f"| {row.module} | " + " | ".join(f"{row.ulp[dtype]:g}" for dtype in dtypes) + f" | {'; '.join(notes)} |")
+        cells = [row.module, *(f"{row.ulp[dtype]:g}" for dtype in dtypes), "; ".join(notes)]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
