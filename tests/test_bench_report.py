@@ -167,8 +167,8 @@ def test_report_fills_the_known_parts_of_the_pages(tmp_path: Path) -> None:
     page, readme = (Path(p).read_text(encoding="utf-8") for p in pages)
     assert "Measured on Some CPU, 2 cores" in page
     assert "| elu, selu 3 times as fast as torch | 3 × torch | 6 of 6 | 4 × torch" in page
-    assert "| torch 2.13.0 | 4.00 | 1010 |" in page
-    assert "No other library is faster in any of the 1010 cells." in page
+    assert f"| torch 2.13.0 | 4.00 | {len(cells.full_table())} |" in page
+    assert f"No other library is faster in any of the {len(cells.full_table())} cells." in page
     assert "The model's error" in page
     assert "the geometric mean is 4.00" in readme
     for image in ("speed-copies.svg", "speed-torch.svg"):

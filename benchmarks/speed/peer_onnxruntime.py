@@ -15,15 +15,16 @@ from .subjects import Absent
 
 Shape = tuple[int, ...]
 
-OPERATORS: dict[str, tuple[str, dict[str, float]]] = {
+OPERATORS: dict[str, tuple[str, dict[str, float | str]]] = {
     "leaky": ("LeakyRelu", {"alpha": SLOPE}),
     "elu": ("Elu", {"alpha": SLOPE}),
     "selu": ("Selu", {}),
     "gelu": ("Gelu", {}),
+    "gelu_tanh": ("Gelu", {"approximate": "tanh"}),
     "prelu": ("PRelu", {}),
     "rrelu": ("LeakyRelu", {"alpha": MIDDLE_SLOPE}),
 }
-OPSET, IR_VERSION, FLOAT = 20, 9, 1
+OPSET, IR_VERSION, FLOAT, STRING = 20, 9, 1, 3
 
 
 def prepare(cell: Cell, arrays: Arrays) -> Callable[[], Any]:
@@ -62,7 +63,7 @@ def _session(cell: Cell, inputs: dict[str, Array], out: Array) -> onnxruntime.In
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def model(operator: str, attributes: dict[str, float], inputs: dict[str, Shape], out: Shape) -> bytes:
+def model(operator: str, attributes: dict[str, float | str], inputs: dict[str, Shape], out: Shape) -> bytes:
     """A model of one node, in the protocol buffers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto."""
     node = b"".join(_field(1, name.encode()) for name in inputs) + _field(2, b"y") + _field(4, operator.encode())
     node += b"".join(_field(5, _attribute(name, value)) for name, value in attributes.items())
@@ -72,7 +73,9 @@ def model(operator: str, attributes: dict[str, float], inputs: dict[str, Shape],
     return _number(1, IR_VERSION) + _field(7, graph) + _field(8, _field(1, b"") + _number(2, OPSET))
 
 
-def _attribute(name: str, value: float) -> bytes:
+def _attribute(name: str, value: float | str) -> bytes:
+    if isinstance(value, str):
+        return _field(1, name.encode()) + _field(4, value.encode()) + _number(20, STRING)
     return _field(1, name.encode()) + _varint(2 << 3 | 5) + struct.pack("<f", value) + _number(20, FLOAT)
 
 
