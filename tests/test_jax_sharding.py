@@ -18,7 +18,7 @@ import functools, json, re
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 from rectifier import leaky_relu
-from rectifier.parameters import ACTIVATIONS
+from rectifier.backends.jax_formulas import FORMULAS
 
 COLLECTIVES = r"(all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter|collective-broadcast)(?:-start)?\\("
 
@@ -33,7 +33,7 @@ found = {}
 def collectives(compiled):
     return re.findall(COLLECTIVES, compiled.as_text())
 
-for name in ACTIVATIONS:
+for name in FORMULAS:
     parameters = {"act_type": name}
     if name == "prelu":
         parameters["gamma"] = gamma

@@ -10,14 +10,14 @@ import pytest
 import rectifier
 from needed import needed
 from rectifier import leaky_relu, reference, vjp
-from rectifier.parameters import ACTIVATIONS
+from rectifier.backends.jax_formulas import FORMULAS
 from ulp import assert_same_bits, ulp_errors
 
 jax = needed("jax")
 jnp = needed("jax.numpy")
 
 X = np.linspace(-3, 2, 24, dtype=np.float32).reshape(2, 3, 4)
-NAMES = list(ACTIVATIONS)
+NAMES = list(FORMULAS)
 
 
 def operator(act_type, **parameters):
