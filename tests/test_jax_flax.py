@@ -25,7 +25,7 @@ def test_names_and_defaults_are_those_of_jax_nn(name, arguments):
 
 def test_gelu_is_the_exact_one():
     np.testing.assert_allclose(functions.gelu(X), jax.nn.gelu(X, approximate=False), rtol=1e-5, atol=1e-7)
-    with pytest.raises(ValueError, match="`act_type` must be one of .* for arrays of JAX, got 'gelu_tanh'"):
+    with pytest.raises(ValueError, match=r"`act_type` must be one of .* for arrays of JAX, got 'gelu_tanh'"):
         functions.gelu(X, True)
 
 

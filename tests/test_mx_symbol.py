@@ -85,7 +85,7 @@ def test_scopes_end_after_an_error(x):
 # --- the activations
 
 
-@pytest.mark.parametrize("act_type", ACTIVATIONS)
+@pytest.mark.parametrize("act_type", [row.name for row in ACTIVATIONS.values() if row.in_mxnet])
 def test_inputs_and_outputs_of_each_activation(x, act_type):
     symbol = mx.sym.LeakyReLU(x, act_type=act_type, name="a")
     assert symbol.list_arguments() == (["x", "a_gamma"] if act_type == "prelu" else ["x"])

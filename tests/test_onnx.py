@@ -43,7 +43,7 @@ def samples(dtype):
 
 @pytest.mark.parametrize("opset", OPSETS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("act_type", ACTIVATIONS)
+@pytest.mark.parametrize("act_type", [row.name for row in ACTIVATIONS.values() if row.in_mxnet])
 def test_every_opset_and_dtype(act_type, dtype, opset):
     x = np.random.default_rng(1).normal(0, 2, (2, 3, 4, 5)).astype(dtype)
     gamma = np.array([0.5, -0.25, 2], dtype)

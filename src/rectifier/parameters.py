@@ -52,6 +52,7 @@ class Activation:
     reads: tuple[str, ...] = ()
     where: str = ""
     root: float | None = None
+    in_mxnet: bool = True  # whether MXNet's operator has it
     note: str = ""
 
     @cached_property
@@ -106,6 +107,7 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
                 "s + x * s * (1 - s) * sqrt(8 / pi) * (1 + 0.134145 * x**2)",
                 where="s = 1 / (1 + exp(-sqrt(8 / pi) * (x + 0.044715 * x**3)))",
                 root=-0.752461422071016258,
+                in_mxnet=False,
                 note="gelu's approximation `x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2` (Hendrycks and "
                 "Gimpel, arXiv:1606.08415), torch's `approximate='tanh'`. MXNet 1.x does not have it.",
             ),

@@ -132,7 +132,7 @@ _OFFERED = (
         possible=("data", "gamma"),
         outputs=_leaky_outputs,
         parameters=(
-            Parameter("act_type", choice(*ACTIVATIONS), "leaky"),
+            Parameter("act_type", choice(*(row.name for row in ACTIVATIONS.values() if row.in_mxnet)), "leaky"),
             Parameter("slope", number, SLOPE),
             Parameter("lower_bound", number, LOWER_BOUND),
             Parameter("upper_bound", number, UPPER_BOUND),
