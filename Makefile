@@ -50,7 +50,7 @@ test: examples $(done)/peers $(done)/triton  ## run the tests
 examples: $(done)/package $(done)/test $(done)/peers  ## run the code in README.md and docs
 	$(python) tools/check_examples.py README.md $(wildcard docs/*.md)
 
-test-mxnet: $(done)/package $(done)/test  ## compare with the real MXNet 1.6.0, in an environment of its own
+test-mxnet: $(done)/package $(done)/test $(done)/peers  ## compare with the real MXNet 1.6.0, in an environment of its own
 	$(python) tests/mxnet/make_environment.py
 	$(python) -m pytest tests/mxnet $(PYTEST)
 

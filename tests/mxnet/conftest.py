@@ -10,6 +10,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from mxnet_process import PYTHON, Oracle
 
+# Programs that MXNet itself runs.
+collect_ignore = ["make_corpus.py", "make_model.py", "mxnet_process.py", "oracle.py"]
+
 
 @pytest.fixture(scope="session")
 def mxnet_installed():
