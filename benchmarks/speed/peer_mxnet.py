@@ -7,6 +7,8 @@ import functools
 import time
 from typing import Any
 
+from rectifier.parameters import ACTIVATIONS
+
 from .arrays import Arrays
 from .cells import LOWER_BOUND, SLOPE, UPPER_BOUND, Cell
 from .subjects import Absent, mxnet_process
@@ -50,6 +52,8 @@ def prepare(cell: Cell, arrays: Arrays) -> RemoteTimer:
     """The work of a cell."""
     if cell.work == "both":
         raise Absent("MXNet's process times either value or gradient")
+    if not ACTIVATIONS[cell.case.act_type].in_mxnet:
+        raise Absent(f"MXNet 1.6.0 has no {cell.case.act_type}")
     if cell.case.act_type == "rrelu" and (cell.case.training or cell.work == "gradient"):
         raise Absent("MXNet 1.6.0 crashes in rrelu's training, and leaves its gradient undefined")
     if cell.dtype == "bfloat16" or cell.layout != "contiguous" or cell.case.gamma == "NHWC":
