@@ -5,6 +5,7 @@ Run as ``python tests/churn.py seconds``. Needs Linux: it reads /proc and caps i
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import queue
@@ -27,6 +28,7 @@ THREADS = 3
 LIMITS = (0, 16 * MIB, 128 * MIB, None)  # None keeps at most 256 MiB here: ten of the largest results
 # What the results and the buffers may take at most, 64 MiB for all else, one result a thread in the making.
 CAP = THREADS * (LIVE + 2 * LARGEST) + 256 * MIB + 64 * MIB
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
 
 X = np.linspace(1, 2, LARGEST // 4, dtype=np.float32)
 
@@ -61,7 +63,7 @@ class Churner(threading.Thread):
 
     def step(self) -> None:
         self.hold(self.result())
-        while sum(array.nbytes for array, _ in self.held) > LIVE:
+        while sum(whole(array).nbytes for array, _ in self.held) > LIVE:
             check(*self.held.pop(self.random.randrange(len(self.held))))
         chance = self.random.random()
         if chance < 0.2:
@@ -123,12 +125,21 @@ class Churner(threading.Thread):
         assert os.waitpid(process, 0)[1] == 0
 
 
+def whole(array: np.ndarray) -> np.ndarray:
+    """What a view keeps alive."""
+    return array if array.base is None else array.base
+
+
 def check(array: np.ndarray, tag: float) -> None:
     assert (array[:: max(1, array.size // 64)] == tag).all(), "a live result was written to"
     assert array[-1] == tag
 
 
 def main(seconds: float) -> None:
+    # NumPy's own blocks, which serve at limit 0, must not stay in the C library's heaps under the cap.
+    library = ctypes.CDLL(None)
+    assert library.mallopt(M_MMAP_THRESHOLD, 2**17)
+    assert library.mallopt(M_ARENA_MAX, 1)
     # One thread for each call: a child forked under load has then no pool to start, only buffers to use.
     rectifier.set_num_threads(1)
     rectifier.leaky_relu(X)
