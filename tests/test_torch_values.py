@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -244,3 +246,20 @@ def test_rectifier_torch_has_the_functions():
 
     assert rectifier.torch.leaky_relu is rectifier.leaky_relu
     assert rectifier.torch.vjp is rectifier.vjp
+
+
+@pytest.mark.parametrize("bounds", [{}, {"lower_bound": -0.3, "upper_bound": 0.25}])
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_one_key_is_drawn_for_a_call(bounds, requires_grad):
+    """Whichever way the call takes, torch's generator moves on once, and only after all is found to be right."""
+    x = -torch.ones(5, requires_grad=requires_grad)
+    torch.manual_seed(9)
+    with pytest.raises(ValueError, match="`lower_bound` must be at most"):
+        leaky_relu(x, act_type="rrelu", lower_bound=2.0, upper_bound=1.0, training=True)
+    y = leaky_relu(x, act_type="rrelu", training=True, **bounds)
+    after = torch.rand(())
+    torch.manual_seed(9)
+    key = importlib.import_module("rectifier.backends.torch").draw_key(None)
+    assert torch.equal(torch.rand(()), after)
+    slopes = rrelu_slopes(5, key.item() % 2**64, **bounds)
+    assert torch.equal(y.detach(), -torch.from_numpy(slopes))

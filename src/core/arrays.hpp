@@ -23,6 +23,7 @@ struct TensorLibrary {
   PyTypeObject* type = nullptr;
   const dlpack::ExchangeApi* api = nullptr;
   PyObject* empty_like = nullptr;
+  PyObject* draw_key = nullptr;
 };
 inline TensorLibrary tensor_library;
 

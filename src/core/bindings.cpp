@@ -193,8 +193,6 @@ NB_MODULE(_core, m) {
         "Write a formula's value, or d_out times its derivative, to out.");
   m.def("register_activation", &register_activation, nb::arg("name"), nb::arg("formula"), nb::arg("has_gamma"),
         nb::arg("is_random"), "Tell a row of the table of activations to `call`.");
-  m.def("register_bounds", &register_bounds, nb::arg("lower"), nb::arg("upper"),
-        "Tell the default bounds of rrelu to `call`.");
   m.def("call", &call,
         nb::sig("def call(data: object, gamma: object, act_type: object, slope: object, lower: object, "
                 "upper: object, training: object, rng: object, axis: object, out: object) -> typing.Any"),

@@ -14,7 +14,7 @@
 
 namespace rectifier {
 
-/// What the quick path knows of the table of activations and of the defaults, told once by Python.
+/// What the quick path knows of the table of activations, told once by Python.
 struct QuickTable {
   struct Row {
     PyObject* name;
@@ -24,8 +24,6 @@ struct QuickTable {
   static constexpr std::size_t most_rows = 16;
   Row rows[most_rows] = {};
   std::size_t count = 0;
-  PyObject* lower = nullptr;  // the very objects: by identity
-  PyObject* upper = nullptr;
 };
 inline QuickTable quick_table;
 
@@ -35,31 +33,25 @@ inline void register_activation(nb::handle name, int formula, bool has_gamma, bo
   quick_table.rows[quick_table.count++] = {name.inc_ref().ptr(), static_cast<Formula>(formula), has_gamma, is_random};
 }
 
-inline void register_bounds(nb::handle lower, nb::handle upper) {
-  quick_table.lower = lower.inc_ref().ptr();
-  quick_table.upper = upper.inc_ref().ptr();
-}
-
 struct QuickCall {
   Nest nest;
   Work work;
   nb::object result;
-  bool has_gamma = false, has_axis = false;
+  bool has_gamma = false, has_axis = false, wants_key = false;
   std::ptrdiff_t gamma_axis = 1;
 
   bool read_parameters(nb::handle act_type, nb::handle slope, nb::handle lower, nb::handle upper, nb::handle training,
                        nb::handle rng, nb::handle axis) {
     std::size_t k = 0;
     while (k < quick_table.count && act_type.ptr() != quick_table.rows[k].name) ++k;
-    if (k == quick_table.count || !PyFloat_CheckExact(slope.ptr()) || lower.ptr() != quick_table.lower ||
-        upper.ptr() != quick_table.upper || (training.ptr() != Py_False && training.ptr() != Py_True))
-      return false;
+    if (k == quick_table.count || (training.ptr() != Py_False && training.ptr() != Py_True)) return false;
     const QuickTable::Row& row = quick_table.rows[k];
     // All parameters are checked, those that the activation does not read too.
-    if (!(std::fabs(PyFloat_AS_DOUBLE(slope.ptr())) <= 3.4028234663852886e38)) return false;
-    const double low = PyFloat_AS_DOUBLE(lower.ptr()), high = PyFloat_AS_DOUBLE(upper.ptr());
+    Parameters& numbers = work.parameters;
+    if (!read_number(slope, numbers.slope) || !read_number(lower, numbers.lower) ||
+        !read_number(upper, numbers.upper) || numbers.lower > numbers.upper)
+      return false;
     work.formula = row.formula;
-    work.parameters = {PyFloat_AS_DOUBLE(slope.ptr()), low, high};
     has_gamma = row.has_gamma;
     has_axis = !axis.is_none();
     if (has_axis) {
@@ -71,23 +63,28 @@ struct QuickCall {
       }
     }
     if (row.is_random && training.ptr() == Py_True) {
-      if (!PyLong_CheckExact(rng.ptr())) return false;
-      const unsigned long long key = PyLong_AsUnsignedLongLong(rng.ptr());
-      if (PyErr_Occurred()) {
-        PyErr_Clear();
-        return false;
-      }
-      work.drawn = true;
-      work.range = slope_range(key, low, high);
-    } else {
-      if (!rng.is_none()) return false;
-      if (row.is_random) work.parameters.slope = 0.5 * (low + high);
+      wants_key = rng.is_none();
+      return wants_key || read_key(rng);
     }
+    if (row.is_random) numbers.slope = 0.5 * (numbers.lower + numbers.upper);
+    return rng.is_none();
+  }
+
+  bool read_key(nb::handle rng) {
+    if (!PyLong_CheckExact(rng.ptr())) return false;
+    const unsigned long long key = PyLong_AsUnsignedLongLong(rng.ptr());
+    if (PyErr_Occurred()) {
+      PyErr_Clear();
+      return false;
+    }
+    work.drawn = true;
+    work.range = slope_range(key, work.parameters.lower, work.parameters.upper);
     return true;
   }
 
   bool read_arrays(nb::handle data_, nb::handle gamma_, nb::handle out_) {
     Array data, given;
+    if (wants_key && !is_tensor(data_)) return false;  // before anything is made
     if (!plain(data_, data) || has_gamma == gamma_.is_none() || (has_gamma && is_tensor(gamma_) != is_tensor(data_)))
       return false;
     work.type = type_of(data, "data");
@@ -107,11 +104,20 @@ struct QuickCall {
     nest.views[input] = same_shape(data, data, "data");
     nest.views[out] = same_shape(given, data, "out");
     nest.used[input] = nest.used[out] = true;
+    // Once all else is known to be right: a generator that has moved on does not go back.
+    if (wants_key && !read_key(nb::handle(tensor_library.draw_key)())) return false;
     if (work.drawn) count_elements(nest);
     return true;
   }
 
  private:
+  /// A float that is finite in each arithmetic type.
+  static bool read_number(nb::handle object, double& number) {
+    if (!PyFloat_CheckExact(object.ptr())) return false;
+    number = PyFloat_AS_DOUBLE(object.ptr());
+    return std::fabs(number) <= 3.4028234663852886e38;
+  }
+
   /// An array of NumPy's own type with axes, or a tensor, of floats. Whoever hands a tensor over knows that it is
   /// plain.
   static bool plain(nb::handle object, Array& read) {

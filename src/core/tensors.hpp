@@ -71,18 +71,19 @@ inline nb::object new_like(nb::handle object, const Array& array) {
                                      : new_tensor_like(object, array);
 }
 
-inline void register_tensors(nb::handle type, nb::handle empty_like) {
+inline void register_tensors(nb::handle type, nb::handle empty_like, nb::handle draw_key) {
   const nb::object capsule = type.attr("__dlpack_c_exchange_api__");
   const auto* api = static_cast<const dlpack::ExchangeApi*>(PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
   if (api == nullptr) throw nb::python_error();
   require(api->version.major == dlpack::major_version && api->tensor_from_object != nullptr,
           "`type` must speak version 1 of DLPack's exchange");
-  tensor_library = {reinterpret_cast<PyTypeObject*>(type.inc_ref().ptr()), api, empty_like.inc_ref().ptr()};
+  tensor_library = {reinterpret_cast<PyTypeObject*>(type.inc_ref().ptr()), api, empty_like.inc_ref().ptr(),
+                    draw_key.inc_ref().ptr()};
 }
 
 inline void define_tensors(nb::module_& m) {
-  m.def("register_tensors", &register_tensors, nb::arg("type"), nb::arg("empty_like"),
-        "Tell a library's type of tensors, and its function that makes one like another.");
+  m.def("register_tensors", &register_tensors, nb::arg("type"), nb::arg("empty_like"), nb::arg("draw_key"),
+        "Tell a library's type of tensors, its function that makes one like another, and one that draws a key.");
   m.def(
       "new_like", [](nb::handle array) { return new_like(array, read_array(array, "array")); },
       nb::sig("def new_like(array: object) -> typing.Any"), nb::arg("array"),

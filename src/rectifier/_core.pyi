@@ -16,9 +16,9 @@ def set_buffer_limit(bytes: int | None) -> None:
 def release_buffers() -> int:
     """Free the kept blocks; returns their bytes."""
 
-def register_tensors(type: object, empty_like: object) -> None:
+def register_tensors(type: object, empty_like: object, draw_key: object) -> None:
     """
-    Tell a library's type of tensors, and its function that makes one like another.
+    Tell a library's type of tensors, its function that makes one like another, and one that draws a key.
     """
 
 def new_like(array: object) -> Any:
@@ -46,9 +46,6 @@ def apply(
 
 def register_activation(name: object, formula: int, has_gamma: bool, is_random: bool) -> None:
     """Tell a row of the table of activations to `call`."""
-
-def register_bounds(lower: object, upper: object) -> None:
-    """Tell the default bounds of rrelu to `call`."""
 
 def call(
     data: object,

@@ -29,7 +29,6 @@ __all__ = ["LeakyReLU", "leaky_relu", "rrelu_slopes", "vjp"]
 
 for _row in ACTIVATIONS.values():
     _core.register_activation(sys.intern(_row.name), _row.formula, _row.has_gamma, _row.is_random)
-_core.register_bounds(LOWER_BOUND, UPPER_BOUND)
 
 
 def _check(

@@ -22,6 +22,7 @@ __all__ = [
     "checked_upstream",
     "draw_key",
     "draw_word",
+    "drawn_key",
 ]
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
@@ -52,6 +53,11 @@ def draw_word() -> int:
     except AttributeError:
         room = _room.word = torch.empty((), dtype=torch.int64, device="cpu")
     return int(room.random_(_LOWEST, _HIGHEST).item()) % 2**64
+
+
+def drawn_key() -> Tensor:
+    """The key that `draw_word` drew last on this thread, as `draw_key` gives it."""
+    return cast(Tensor, _room.word.clone())
 
 
 def checked_data(data: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from .curvature import curvature
 from .kernels import Settings
 from .plain import are_plain, has_memory, records, untouched
 
-__all__ = ["GammaPullback", "InPlace", "Pullback", "Value", "apply", "gamma_pullback", "pullback", "value"]
+__all__ = ["GammaPullback", "InPlace", "Pullback", "Value", "apply", "gamma_pullback", "pullback", "record", "value"]
 
 
 def apply(function: Any, *arguments: Any) -> Any:
@@ -41,6 +41,11 @@ def value(data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Sett
     return kernels.value(data, gamma, key, settings)
 
 
+def record(out: Tensor, data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
+    """The value of plain tensors, which is `out`, recorded for autograd."""
+    return cast(Tensor, _direct_value(True, data, gamma, key, settings, (out,)))
+
+
 def pullback(d_out: Tensor, kept: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
     """d_out times the derivative, likewise."""
     if not are_plain(d_out, kept, gamma):
@@ -60,15 +65,21 @@ def gamma_pullback(d_out: Tensor, data: Tensor, gamma: Tensor) -> Any:
 
 
 class Value(torch.autograd.Function):
-    """The activation's value."""
+    """The activation's value, unless it is known already: `made` is it alone."""
 
     tensors = 3
 
     @staticmethod
     def forward(
-        ctx: Any, plain: bool, data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings
+        ctx: Any,
+        plain: bool,
+        data: Tensor,
+        gamma: Tensor | None,
+        key: Tensor | None,
+        settings: Settings,
+        made: tuple[Tensor] | None = None,
     ) -> Tensor:
-        out = compute.value(plain, data, gamma, key, settings)
+        out = compute.value(plain, data, gamma, key, settings) if made is None else made[0]
         kept = data if gamma is not None else compute.kept(plain, data, out, key, settings)
         _save(ctx, plain, kept, gamma, key)
         ctx.settings = settings
@@ -81,9 +92,9 @@ class Value(torch.autograd.Function):
         fast = ctx.plain and not torch.is_grad_enabled() and untouched() and has_memory(d_out)
         if ctx.needs_input_grad[2]:
             both = kernels.gamma_pullback if fast else gamma_pullback
-            return None, *both(d_out, kept, gamma), None, None
+            return None, *both(d_out, kept, gamma), None, None, None
         one = kernels.pullback if fast else pullback
-        return None, one(d_out, kept, gamma, key, ctx.settings), None, None, None
+        return None, one(d_out, kept, gamma, key, ctx.settings), None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, _plain: Any, d_data: Tensor | None, d_gamma: Tensor | None, *_: Any) -> Any:

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from .. import _core
 from ..parameters import ACTIVATIONS
+from .arguments import draw_word
 
 __all__ = ["Settings", "gamma_pullback", "pack_signs", "pullback", "value"]
 
-_core.register_tensors(Tensor, torch.empty_like)
+_core.register_tensors(Tensor, torch.empty_like, draw_word)
 
 
 class Settings(NamedTuple):

@@ -18,7 +18,7 @@ from .._torch.arguments import (
     checked_out,
     checked_upstream,
     draw_key,
-    draw_word,
+    drawn_key,
     from_numpy,
 )
 from .._torch.kernels import Settings
@@ -26,8 +26,6 @@ from .._torch.plain import are_plain, has_memory, records, untouched
 from ..parameters import ACTIVATIONS, Call
 
 __all__ = ["check_rng", "draw_key", "forward", "from_numpy", "quick", "to_numpy", "vjp"]
-
-_RANDOM = frozenset(row.name for row in ACTIVATIONS.values() if row.is_random)
 
 
 def quick(
@@ -42,15 +40,23 @@ def quick(
     axis: Any,
     out: Any,
 ) -> Any:
-    """The operator on plain tensors and arguments without a gradient, or NotImplemented."""
+    """The operator on plain tensors and arguments, or NotImplemented."""
     if gamma is not None and not isinstance(gamma, Tensor):
         return NotImplemented
-    if records(data, gamma) or not untouched() or not (has_memory(data) and (gamma is None or has_memory(gamma))):
+    if not untouched() or not (has_memory(data) and (gamma is None or has_memory(gamma))):
         return NotImplemented
+    recorded = records(data, gamma)
     if out is None:
-        if rng is None and training is True and act_type in _RANDOM:
-            rng = draw_word()
-        return _core.call(data, gamma, act_type, slope, lower, upper, training, rng, axis, None)
+        result = _core.call(data, gamma, act_type, slope, lower, upper, training, rng, axis, None)
+        if result is NotImplemented or not recorded:
+            return result
+        # The core has found the arguments to be right.
+        call = Call(ACTIVATIONS[act_type], float(slope), float(lower), float(upper), bool(training)).rounded(wide=True)
+        aligned = None if gamma is None else checked_gamma(data, gamma, axis)
+        key = None if not call.draws else drawn_key() if rng is None else draw_key(rng)
+        return functions.record(result, data, aligned, key, _settings(call))
+    if recorded:
+        return NotImplemented
     if not has_memory(out) or records(out) or not out.is_contiguous():  # an expanded one has yet to be refused
         return NotImplemented
     result = _core.call(data, gamma, act_type, slope, lower, upper, training, rng, axis, out)
@@ -121,7 +127,11 @@ def _checked(call: Call, data: Tensor, gamma: Any, axis: Any) -> tuple[Tensor, T
     x = checked_data(data)
     call = call.rounded(x.dtype == torch.float64)
     aligned = checked_gamma(x, gamma, axis) if call.activation.has_gamma else None
-    return x, aligned, Settings(call.activation.name, call.slope, call.lower_bound, call.upper_bound)
+    return x, aligned, _settings(call)
+
+
+def _settings(call: Call) -> Settings:
+    return Settings(call.activation.name, call.slope, call.lower_bound, call.upper_bound)
 
 
 def to_numpy(tensor: Tensor) -> Any:

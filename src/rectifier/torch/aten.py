@@ -190,7 +190,6 @@ def _overloads(name: str, plan: Callable[..., _Work | None], backward: Callable[
 
 
 # aten's operator -> the row of the table of thresholds, and the kernel.
-_core.register_tensors(torch.Tensor, torch.empty_like)
 KERNELS: Mapping[str, tuple[str, Callable[..., Any]]] = {
     **_overloads("elu", _elu, _elu_backward),
     **_overloads("gelu", _gelu, _gelu_backward),
