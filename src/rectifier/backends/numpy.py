@@ -75,21 +75,27 @@ def _signs(x: Array) -> Array:
 
 
 def _gamma_pullback(x: Array, slopes: Array, gamma_shape: tuple[int, ...]) -> Callable[..., Any]:
+    shape, dtype, template = x.shape, x.dtype, _Layout(x)
+
     def pullback(d_out: Any, out: Any = None) -> Any:
         out = (None, None) if out is None else out
         if not isinstance(out, tuple) or len(out) != 2:
             raise TypeError(f"`out` must be a pair of arrays for 'prelu', or None, got {type(out).__name__}")
-        g = _upstream(d_out, x.shape, x.dtype)
-        dx = _target("out", out[0], x.shape, x.dtype, _Layout(x))
+        g = _upstream(d_out, shape, dtype)
+        dx = _target("out", out[0], shape, dtype, template)
         d_gamma = _target("out", out[1], gamma_shape, slopes.dtype)
-        if np.may_share_memory(dx, d_gamma):
-            raise ValueError("`out` must be two arrays apart from each other, got overlapping ones")
-        sums = d_gamma.reshape(slopes.shape) if d_gamma.flags.c_contiguous else np.empty(slopes.shape, slopes.dtype)
+        operands: tuple[Array, ...] = (g, x, slopes)
+        if not (out[0] is None and out[1] is None):
+            if np.may_share_memory(dx, d_gamma):
+                raise ValueError("`out` must be two arrays apart from each other, got overlapping ones")
+            operands = tuple(_apart(array, dx, d_gamma) for array in operands)
+        direct = d_gamma.flags.c_contiguous
+        sums = d_gamma.reshape(slopes.shape) if direct else np.empty(slopes.shape, slopes.dtype)
         if x.size:
-            _core.gamma_pullback(dx, sums, *(_apart(a, dx, d_gamma) for a in (g, x, slopes)))
+            _core.gamma_pullback(dx, sums, *operands)
         else:
             sums[...] = 0
-        if not np.may_share_memory(sums, d_gamma):
+        if not direct:
             d_gamma[...] = sums.reshape(gamma_shape)
         return _result(dx, out[0]), _result(d_gamma, out[1])
 
@@ -132,8 +138,9 @@ class _Layout:
 
     def __init__(self, array: Array) -> None:
         strides = array.strides
-        by_step = sorted(range(array.ndim), key=lambda axis: -abs(strides[axis]))
-        self.axes = None if array.flags.c_contiguous else by_step
+        self.axes: list[int] | None = None
+        if not array.flags.c_contiguous:
+            self.axes = sorted(range(array.ndim), key=lambda axis: -abs(strides[axis]))
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         if self.axes is None:
@@ -169,7 +176,10 @@ def _upstream(d_out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array
 
 def _apart(array: Array, *targets: Array) -> Array:
     """The array, or a copy if a target overlaps it other than element on element."""
-    return array.copy() if any(_core.in_the_way(target, array) for target in targets) else array
+    for target in targets:
+        if _core.in_the_way(target, array):
+            return array.copy()
+    return array
 
 
 def _apply(call: Call, y: Array, x: Array, g: Array | None, slopes: Array | None, key: int | None) -> None:
