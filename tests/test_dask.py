@@ -109,7 +109,9 @@ def test_one_task_for_each_chunk(act_type):
         assert len(tasks(lazy)) == math.prod(data.numblocks) == 18
         assert not [name for name in lazy.__dask_graph__().layers if "rechunk" in name]
     # What stands before and after joins the same task.
-    assert len(tasks(leaky_relu(data * 2, **parameters_of(act_type)) + 1)) == 18
+    joined = leaky_relu(data * 2, **parameters_of(act_type)) + 1
+    assert len(tasks(joined)) == 18
+    assert len(tasks(joined.rechunk((6, 8, 5)))) == 19
 
 
 def test_the_sums_of_a_chunk_are_one_task():

@@ -35,15 +35,15 @@ def everywhere():
     """All values and gradients of all activations, lazily, and what NumPy gives."""
     data, d_out = da.from_array(X, chunks=CHUNKS), da.from_array(D_OUT, chunks=(6, 4, 3))
     lazy = [one for name in NAMES for one in everything(data, d_out, **parameters_of(name))]
-    rounded = [one for name in NAMES for one in everything(X, D_OUT, **parameters_of(name))]
-    return lazy, rounded
+    alone = [one for name in NAMES for one in everything(X, D_OUT, **parameters_of(name))]
+    return lazy, alone
 
 
 def assert_everywhere(everywhere, **scheduler):
     lazy, expected = everywhere
-    alone = dask.compute(*lazy, scheduler="sync")
-    for actual, wanted, here in zip(dask.compute(*lazy, **scheduler), expected, alone, strict=True):
-        assert_same_bits(actual, here)
+    in_order = dask.compute(*lazy, scheduler="sync")
+    for actual, wanted, one_by_one in zip(dask.compute(*lazy, **scheduler), expected, in_order, strict=True):
+        assert_same_bits(actual, one_by_one)
         if actual.shape == X.shape:  # the sums of gamma's gradient are in the order of the chunks
             assert_same_bits(actual, wanted)
 
