@@ -247,7 +247,7 @@ def _chunked_gamma(data: Any, gamma: Any, axis: Any) -> Any:
     chunks = tuple(1 if n == 1 else cuts for n, cuts in zip(aligned, data.chunks, strict=True))
     if isinstance(given, da.Array):
         return _rechunked(given.reshape(aligned), chunks)
-    # A copy: the caller may change theirs before the graph is computed.
+    # A copy, which Dask itself has not always taken: the caller may change theirs before the graph is computed.
     return da.from_array(np.array(given).reshape(aligned), chunks=chunks)
 
 
