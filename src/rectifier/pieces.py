@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from . import _core
-from .backends.numpy import BFLOAT16, _aligned_gamma, _as_floats
+from .backends.numpy import BFLOAT16, _aligned_gamma, _apply, _as_floats
 from .files import ArrayFile, Box, InputError, boxes
 from .gamma import gamma_axes
 from .operator import _check
 from .parameters import LOWER_BOUND, SLOPE, UPPER_BOUND
+from .parts import d_gamma_dtype, gamma_sums, index_steps, rounded_sums
 
 __all__ = ["PiecewiseOperator"]
 
@@ -102,12 +102,7 @@ class PiecewiseOperator:
         """The gradient of gamma, after all pieces: float64 sums, rounded once."""
         assert self._sums is not None
         assert self._gamma is not None
-        sums = self._sums.reshape(-1)
-        result = np.empty(sums.shape, self._d_gamma_dtype)
-        if sums.size:
-            # As the sum of one product, -1 times -sum: the core rounds float64 to each type in one step.
-            _core.gamma_pullback(None, result, -sums, np.full_like(sums, -1.0), np.ones_like(sums))
-        return result.reshape(self._gamma_shape)
+        return rounded_sums(self._sums, self._d_gamma_dtype).reshape(self._gamma_shape)
 
     def _check_d_out(self) -> None:
         if self._d_out is None:
@@ -121,26 +116,20 @@ class PiecewiseOperator:
         if self._gamma is None:
             return None
         self._gamma_shape = self._gamma.shape
-        self._d_gamma_dtype = _aligned_gamma(nothing, np.empty(1, self._gamma.dtype), None).dtype
+        self._d_gamma_dtype = d_gamma_dtype(nothing.dtype, self._gamma.dtype)
         self._gamma.reshape(gamma_axes(self.shape, self._gamma_shape, axis))
         return np.zeros(self._gamma.shape) if sum_gamma else None
 
     def _compute(self, box: Box) -> Array:
         x = _as_floats("data", self._data.read(box))  # memory of our own, so that the result takes its place
         g = None if self._d_out is None else self._upstream(self._d_out.read(box))
-        slopes, key, first = None, None, 0
+        slopes, steps = None, index_steps(self.shape)
         if self._gamma is not None:
             slopes = _aligned_gamma(x, self._gamma.read(box), tuple(range(x.ndim)))
-        elif self._call.draws and self.fortran:
-            slopes = self._drawn(box)
-        elif self._call.draws:
-            key, first = self.key, self._index(tuple(part.start for part in box))
         if g is not None and slopes is not None and self._sums is not None:
             self._add(box, x, g, slopes)
-        call = self._call
-        _core.apply(
-            call.activation.formula, x, x, g, slopes, call.slope, key, call.lower_bound, call.upper_bound, first
-        )  # fmt: skip
+        first = sum(part.start * step for part, step in zip(box, steps, strict=True))
+        _apply(self._call, x, x, g, slopes, self.key, first, steps)
         return x
 
     def _upstream(self, d_out: Array) -> Array:
@@ -151,24 +140,5 @@ class PiecewiseOperator:
     def _add(self, box: Box, x: Array, g: Array, slopes: Array) -> None:
         """Add the piece's part of gamma's gradient."""
         assert self._sums is not None
-        part = np.empty(slopes.shape)
-        _core.gamma_pullback(None, part, g, x, slopes)
         covered = tuple(slice(0, 1) if n == 1 else cut for n, cut in zip(self._sums.shape, box, strict=True))
-        self._sums[covered] += part
-
-    def _drawn(self, box: Box) -> Array:
-        """rrelu's slopes of a piece whose elements do not follow each other in C order, in the arithmetic type."""
-        assert self.key is not None
-        call = self._call
-        slopes = np.empty([part.stop - part.start for part in box], np.float32)
-        for outer in np.ndindex(*slopes.shape[:-1]):
-            starts = tuple(part.start + i for part, i in zip(box, (*outer, 0), strict=True))
-            _core.draw_slopes(slopes[outer], self.key, call.lower_bound, call.upper_bound, self._index(starts))
-        return slopes.astype(np.float64) if self.dtype == np.float64 else slopes
-
-    def _index(self, position: tuple[int, ...]) -> int:
-        """The C-order index of an element."""
-        index = 0
-        for i, n in zip(position, self.shape, strict=True):
-            index = index * n + i
-        return index
+        self._sums[covered] += gamma_sums(g, x, slopes)
