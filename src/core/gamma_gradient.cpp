@@ -177,7 +177,7 @@ class GammaGradient {
     }
   }
 
-  /// Gamma of the task's kept elements, in the arithmetic type, and repeated along short rows.
+  /// Gamma of the task's kept elements, in the arithmetic type, and repeated for each lane.
   void read_slopes(const Task& task, Rooms& rooms) const {
     const auto size = static_cast<std::ptrdiff_t>(item_size(pass_.gamma_type));
     char* narrow = reinterpret_cast<char*>(rooms.slopes);
@@ -192,12 +192,12 @@ class GammaGradient {
     } else {
       std::memcpy(rooms.gamma, narrow, n * static_cast<std::size_t>(size));
     }
-    if (loop_ == joint && lanes_ > 1) {
-      const std::size_t scalar = slope_size(pass_.type);
-      copy_tile(scalar, reinterpret_cast<char*>(rooms.slopes), lanes_ * static_cast<std::ptrdiff_t>(scalar),
-                static_cast<std::ptrdiff_t>(scalar), reinterpret_cast<const char*>(rooms.gamma),
-                static_cast<std::ptrdiff_t>(scalar), 0, task.count, lanes_);
-    }
+    if (loop_ == along || lanes_ == 1) return;
+    const auto scalar = static_cast<std::ptrdiff_t>(slope_size(pass_.type));
+    const std::ptrdiff_t kept_step = loop_ == across ? scalar : lanes_ * scalar;
+    const std::ptrdiff_t lane_step = loop_ == across ? task.count * scalar : scalar;
+    copy_tile(slope_size(pass_.type), reinterpret_cast<char*>(rooms.slopes), kept_step, lane_step,
+              reinterpret_cast<const char*>(rooms.gamma), scalar, 0, task.count, lanes_);
   }
 
   double slope(const Rooms& rooms, std::ptrdiff_t k) const {
@@ -262,26 +262,47 @@ class GammaGradient {
   }
 
   void sum_across(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
-    std::ptrdiff_t row_base[part_count], base[part_count];
-    offsets(task, row, row_base);
+    std::ptrdiff_t base[part_count];
+    offsets(task, row, base);
     // Rows a constant distance apart go to the kernel together, unless they have to be gathered one by one.
     const bool together = reduced_.dims <= 1 && kept_.contiguous(part_upstream, item_) &&
                           (!pass_.wants_dx || kept_.contiguous(part_dx, item_));
-    Rows rows{1, 0, 0, 0, 0, static_cast<std::size_t>(lanes_)};
-    if (together && reduced_.dims == 1)
-      rows = {static_cast<std::size_t>(task.length),
-              reduced_.strides[part_dx][0],
-              reduced_.strides[part_upstream][0],
-              reduced_.strides[part_input][0],
-              0,
-              static_cast<std::size_t>(lanes_)};
-    for (std::ptrdiff_t i = 0; i < task.length; i += static_cast<std::ptrdiff_t>(rows.count)) {
-      for (int p = 0; p < part_count; ++p) base[p] = row_base[p] + reduced_.offset(static_cast<Part>(p), task.from + i);
-      rows.first_lane = static_cast<std::size_t>(i % lanes_);
-      stretch(kept_, base, task.first, task.count, rooms, [&](char* dx, const char* g, const char* x) {
-        kernels_.sum_across[pass_.type](dx, g, x, rooms.gamma, static_cast<std::size_t>(task.count), rooms.lanes, rows);
-      });
+    if (together && reduced_.dims == 1) {
+      const std::ptrdiff_t in_rounds = rows_follow(task) ? task.length / lanes_ * lanes_ : 0;
+      add_rows(task, base, 0, in_rounds, lanes_, rooms);
+      add_rows(task, base, in_rounds, task.length, 1, rooms);
+    } else {
+      for (std::ptrdiff_t i = 0; i < task.length; ++i) add_rows(task, base, i, i + 1, 1, rooms);
     }
+  }
+
+  /// Whether the rows of the task lie one after the other.
+  bool rows_follow(const Task& task) const {
+    for (Part p : {part_dx, part_upstream, part_input})
+      if ((p != part_dx || pass_.wants_dx) && reduced_.strides[p][0] != task.count * item_) return false;
+    return true;
+  }
+
+  /// Rows first ... last - 1 of the task, so many of them in a piece: one for each lane, or one at a time.
+  void add_rows(const Task& task, const std::ptrdiff_t (&row_base)[part_count], std::ptrdiff_t first,
+                std::ptrdiff_t last, std::ptrdiff_t in_piece, Rooms& rooms) const {
+    if (first == last) return;
+    std::ptrdiff_t base[part_count], step[part_count];
+    for (int p = 0; p < part_count; ++p) {
+      base[p] = row_base[p] + reduced_.offset(static_cast<Part>(p), task.from + first);
+      step[p] = reduced_.dims == 1 ? reduced_.strides[p][0] * in_piece : 0;
+    }
+    const bool rounds = in_piece > 1;
+    const Rows rows{static_cast<std::size_t>((last - first) / in_piece),
+                    step[part_dx],
+                    step[part_upstream],
+                    step[part_input],
+                    rounds ? 0 : static_cast<std::size_t>(first % lanes_),
+                    rounds ? 1 : static_cast<std::size_t>(lanes_)};
+    stretch(kept_, base, task.first, task.count, rooms, [&](char* dx, const char* g, const char* x) {
+      kernels_.sum_across[pass_.type](dx, g, x, rounds ? rooms.slopes : rooms.gamma,
+                                      static_cast<std::size_t>(task.count * in_piece), rooms.lanes, rows);
+    });
   }
 
   /// Whether kept elements lie one after the other with their rows between them.
