@@ -13,12 +13,14 @@ import numpy as np
 from . import _core, backends
 from .backends import numpy as numpy_backend
 
-__all__ = ["BACKENDS", "CORE_ULP", "LABELLED", "QUICK", "Backend", "backend_of"]
+__all__ = ["BACKENDS", "CORE_ULP", "LABELLED", "QUICK", "TRITON_ULP", "Backend", "backend_of"]
 
 # What the kernels of the core promise: the largest error of a value or gradient, in units in the last place.
 CORE_ULP: Mapping[str, float] = MappingProxyType(
     {"float16": 0.505, "bfloat16": 0.505, "float32": 1.0, "float64": 2.0},
 )
+# What the Triton kernels promise.
+TRITON_ULP: Mapping[str, float] = MappingProxyType({**CORE_ULP, "float32": 2.0})
 
 
 class Backend(NamedTuple):
@@ -40,6 +42,7 @@ BACKENDS = (
     Backend(
         "jax", "jax", "Array", ulp={**CORE_ULP, "float32": 4.0, "float64": 4.0}, flushes=True, lacks=("gelu_tanh",)
     ),
+    Backend("cupy", "cupy", "ndarray", ulp=TRITON_ULP, hardware="an NVIDIA GPU"),
 )
 
 # What holds an array with labels; the array goes to one of the above.
