@@ -51,7 +51,7 @@ class MemoryPointer:
         self.ptr = ptr
 
 
-class ndarray:  # noqa: N801  (CuPy's own name)
+class ndarray:
     """An array of CuPy: numbers that NumPy may not see by itself."""
 
     def __init__(self, values: np.ndarray, device: int | None = None):

@@ -1,4 +1,4 @@
-"""Arrays that count backwards along some axes, which torch's own tensors cannot: it ends the process (2.13) if asked."""
+"""Arrays that count backwards along some axes. A tensor cannot: torch 2.13 ends the process when DLPack brings one."""
 
 from __future__ import annotations
 
