@@ -24,7 +24,9 @@ def test_names_and_defaults_are_those_of_jax_nn(name, arguments):
 
 
 def test_gelu_is_the_exact_one():
-    np.testing.assert_allclose(functions.gelu(X), jax.nn.gelu(X, approximate=False), rtol=1e-5, atol=1e-7)
+    for approximate in (False, True):
+        mine, theirs = functions.gelu(X, approximate), jax.nn.gelu(X, approximate=approximate)
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
     with pytest.raises(ValueError, match=r"`act_type` must be one of .* for arrays of JAX, got 'gelu_tanh'"):
         functions.gelu(X, True)
 

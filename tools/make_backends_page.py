@@ -60,7 +60,7 @@ def bounds() -> str:
     dtypes = list(BACKENDS[0].ulp)
     lines = ["| largest error, ULP | " + " | ".join(dtypes) + " | |", "|---" * (len(dtypes) + 2) + "|"]
     for row in BACKENDS:
-        notes = ["subnormal numbers may count as zero"] * row.flushes + [f"{name} is refused" for name in row.lacks]
+        notes = ["subnormal numbers may count as zero"] * row.flushes + [f"needs {row.hardware}"] * bool(row.hardware)
         cells = [row.module, *(f"{row.ulp[dtype]:g}" for dtype in dtypes), "; ".join(notes)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -31,7 +31,6 @@ class Backend(NamedTuple):
     array: str  # the name of that type there
     ulp: Mapping[str, float] = CORE_ULP
     flushes: bool = False  # whether subnormal numbers may count as zero
-    lacks: tuple[str, ...] = ()  # the activations that it refuses
     hardware: str = ""  # what it needs beside its library, so that not every machine can test it
 
 
@@ -39,9 +38,7 @@ class Backend(NamedTuple):
 BACKENDS = (
     Backend("numpy", "numpy", "ndarray"),
     Backend("torch", "torch", "Tensor"),
-    Backend(
-        "jax", "jax", "Array", ulp={**CORE_ULP, "float32": 4.0, "float64": 4.0}, flushes=True, lacks=("gelu_tanh",)
-    ),
+    Backend("jax", "jax", "Array", ulp={**CORE_ULP, "float32": 4.0, "float64": 4.0}, flushes=True),
     Backend("cupy", "cupy", "ndarray", ulp=TRITON_ULP, hardware="an NVIDIA GPU"),
 )
 
