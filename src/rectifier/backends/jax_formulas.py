@@ -252,8 +252,9 @@ def _gelu_tanh(x: Any, _: Any) -> Any:
 def _gelu_tanh_derivative(x: Any, _: Any) -> Any:
     """1 - G(x) for x > 0, and G(-x) elsewhere: G(t) = e * (1 + e - t * v'(t)) / (1 + e)**2, v the exponent.
 
-    The middle factor is zero at the root t0. It is (t0 - t) * (linear + 3 * cubic * sum + exp(-v(t0)) * expm1(z) / (t0 -
-    t)), where sum = t**2 + t * t0 + t0**2 and z = v(t0) - v(t) = (t0 - t) * (linear + cubic * sum): no term is negative.
+    The middle factor is zero at the root t0. It is (t0 - t) * (linear + 3 * cubic * squares + exp(-v(t0)) * mean *
+    expm1(z) / z) with squares = t**2 + t * t0 + t0**2, mean = linear + cubic * squares and z = (t0 - t) * mean, which
+    is v(t0) - v(t): no term is negative.
     """
     table, t = TABLES[x.dtype], jnp.abs(_tanh_clipped(x))
     # Numbers that the compiler does not know for constants: it would fold what two_sum does with them.
