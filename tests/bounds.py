@@ -2,12 +2,12 @@
 
 import math
 
-from rectifier.dispatch import CORE_ULP
+from rectifier import dispatch
 
-ULP = dict(CORE_ULP)
+ULP = dict(dispatch.CORE_ULP)
 
 # Around the `root` of a derivative, in the table of activations, float64 results are held to an absolute error instead.
 ROOT_REACH = 2.0**-4
 ROOT_ABSOLUTE = math.ldexp(1.0, -53)
 # Of the Triton kernels. elu and selu have the bits of the core, and its bounds.
-TRITON_ULP = {"float16": 0.505, "bfloat16": 0.505, "float32": 2.0, "float64": 2.0}
+TRITON_ULP = dict(dispatch.TRITON_ULP)

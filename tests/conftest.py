@@ -21,6 +21,20 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def stand_in_for_cupy() -> Iterator[None]:
+    """With RECTIFIER_FAKE_CUPY set, CuPy is `fake_cupy`, and its kernels run in Triton's interpreter."""
+    if not os.environ.get("RECTIFIER_FAKE_CUPY"):
+        yield
+        return
+    import gpu_or_interpreter  # noqa: F401  (before anything that imports triton)
+    from fake_cupy import installed
+
+    # The interpreter computes both sides of every choice.
+    with np.errstate(all="ignore"), installed():
+        yield
+
+
 @pytest.fixture(params=["baseline", "v3", "v4"])
 def cpu_target(request: pytest.FixtureRequest) -> Iterator[str]:
     """Run the test on each CPU target; one that this processor lacks is a visible skip."""

@@ -50,6 +50,14 @@ def test_first_derivatives_agree_in_every_mode(act_type):
         assert ulp_errors(np.asarray(other), np.asarray(grad, np.float64)).max() <= 1
 
 
+def curvature_of_gelu_tanh(t):
+    """Of t / (1 + exp(-v)), v = root * (t + 0.044715 * t**3)."""
+    root = np.sqrt(8 / np.pi)
+    s = 1 / (1 + np.exp(-root * (t + 0.044715 * t**3)))
+    first, second = root * (1 + 0.134145 * t * t), root * 0.26829 * t
+    return s * (1 - s) * (2 * first + t * (second + first * first * (1 - 2 * s)))
+
+
 @pytest.mark.parametrize("act_type", NAMES)
 def test_vmap_hessian_and_scan(act_type):
     f, x = operator(act_type), jnp.asarray(X)
@@ -64,6 +72,7 @@ def test_vmap_hessian_and_scan(act_type):
     second = {"gelu": lambda t: np.exp(-t * t / 2) / np.sqrt(2 * np.pi) * (2 - t * t)}
     second["elu"] = lambda t: np.where(t > 0, 0, 0.25 * np.exp(t))
     second["selu"] = lambda t: np.where(t > 0, 0, 1.7580993408473766 * np.exp(t))
+    second["gelu_tanh"] = curvature_of_gelu_tanh
     expected = second.get(act_type, np.zeros_like)(X.ravel().astype(np.float64))
     np.testing.assert_allclose(hessian, np.diag(expected), rtol=1e-5, atol=1e-7)
 

@@ -44,6 +44,7 @@ PAIRS: dict[str, tuple[Function, Function]] = {
     "elu": (lambda x: ours.elu(x, 0.25), lambda x: nn.elu(x, 0.25)),
     "selu": (ours.selu, nn.selu),
     "gelu": (ours.gelu, lambda x: nn.gelu(x, approximate=False)),
+    "gelu_tanh": (lambda x: ours.gelu(x, approximate=True), lambda x: nn.gelu(x, approximate=True)),
     "prelu": (lambda x: ours.prelu(x, gamma_of(x), axis=-1), lambda x: prelu(x, gamma_of(x))),
     "rrelu, training": (lambda x: ours.rrelu(x, KEY), rrelu),
 }

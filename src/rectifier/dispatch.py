@@ -13,12 +13,14 @@ import numpy as np
 from . import _core, backends
 from .backends import numpy as numpy_backend
 
-__all__ = ["BACKENDS", "CORE_ULP", "LABELLED", "QUICK", "Backend", "backend_of"]
+__all__ = ["BACKENDS", "CORE_ULP", "LABELLED", "QUICK", "TRITON_ULP", "Backend", "backend_of"]
 
 # What the kernels of the core promise: the largest error of a value or gradient, in units in the last place.
 CORE_ULP: Mapping[str, float] = MappingProxyType(
     {"float16": 0.505, "bfloat16": 0.505, "float32": 1.0, "float64": 2.0},
 )
+# What the Triton kernels promise.
+TRITON_ULP: Mapping[str, float] = MappingProxyType({**CORE_ULP, "float32": 2.0})
 
 
 class Backend(NamedTuple):
@@ -29,7 +31,6 @@ class Backend(NamedTuple):
     array: str  # the name of that type there
     ulp: Mapping[str, float] = CORE_ULP
     flushes: bool = False  # whether subnormal numbers may count as zero
-    lacks: tuple[str, ...] = ()  # the activations that it refuses
     hardware: str = ""  # what it needs beside its library, so that not every machine can test it
 
 
@@ -37,9 +38,8 @@ class Backend(NamedTuple):
 BACKENDS = (
     Backend("numpy", "numpy", "ndarray"),
     Backend("torch", "torch", "Tensor"),
-    Backend(
-        "jax", "jax", "Array", ulp={**CORE_ULP, "float32": 4.0, "float64": 4.0}, flushes=True, lacks=("gelu_tanh",)
-    ),
+    Backend("jax", "jax", "Array", ulp={**CORE_ULP, "float32": 4.0, "float64": 4.0}, flushes=True),
+    Backend("cupy", "cupy", "ndarray", ulp=TRITON_ULP, hardware="an NVIDIA GPU"),
     Backend("dask", "dask.array", "Array"),
 )
 

@@ -86,7 +86,7 @@ def gelu(x: Any, approximate: bool = False) -> jax.Array:
     x : array_like
         The data.
     approximate : bool, default False
-        Must be False: `gelu_tanh` is not there for arrays of JAX. jax.nn's default is True.
+        Whether to take the approximation by tanh, `gelu_tanh`. jax.nn's default is True.
 
     Examples
     --------

@@ -26,6 +26,14 @@ def scaled_slope(t: mp.mpf) -> mp.mpf:
 # The derivative of gelu is zero at -ROOT.
 ROOT = mp.findroot(scaled_slope, mp.mpf("0.7517915246935645"))
 
+# gelu_tanh is x / (1 + exp(-v(x))), v(x) = TANH_LINEAR x + TANH_CUBIC x^3; its derivative is zero at -TANH_ROOT.
+TANH_LINEAR = mp.sqrt(8 / mp.pi)
+TANH_CUBIC = TANH_LINEAR * mp.mpf("0.044715")
+TANH_ROOT = mp.findroot(
+    lambda t: 1 + mp.exp(-TANH_LINEAR * t - TANH_CUBIC * t**3) - TANH_LINEAR * t - 3 * TANH_CUBIC * t**3,
+    mp.mpf("0.7524614220710163"),
+)
+
 
 def scaled_slope_over_distance(t: mp.mpf) -> mp.mpf:
     """scaled_slope(t) / (ROOT - t), which has no zero and no pole."""

@@ -21,7 +21,7 @@ from ..gamma import gamma_axes
 from ..parameters import Call
 from ..parts import d_gamma_dtype, gamma_sums, index_steps, rounded_sums
 from ..random import check_rng, key_from_rng
-from .numpy import _aligned_gamma, _apply, _as_floats, _Layout, _result, _upstream
+from .numpy import Layout, _aligned_gamma, _apply, _as_floats, _result, _upstream
 
 __all__ = ["check_rng", "draw_key", "forward", "from_numpy", "to_numpy", "vjp"]
 
@@ -150,7 +150,7 @@ def _compute(
     first = 0 if place is None else sum(cut.start * step for cut, step in zip(place, steps, strict=True))
     g = None if d_out is None else _upstream(d_out, x.shape, dtype)
     slopes = None if gamma is None else _aligned_gamma(x, gamma, tuple(range(x.ndim)))
-    y = _Layout(x).empty(x.shape, dtype)
+    y = Layout(x).empty(x.shape, dtype)
     with _one_thread():
         _apply(call, y, x, g, slopes, key, first, steps or None)
     return _result(y, None)

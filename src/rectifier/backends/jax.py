@@ -108,10 +108,6 @@ def _arithmetic(dtype: Any) -> Any:
 
 def _operands(call: Call, data: Any, gamma: Any, axis: Any, key: Any, out: Any) -> tuple[Any, Any]:
     """The data, and what its formula's slope comes from: gamma, a number, or the key and the bounds; or None."""
-    if call.activation.name not in FORMULAS:
-        raise ValueError(
-            f"`act_type` must be one of {', '.join(FORMULAS)} for arrays of JAX, got {call.activation.name!r}"
-        )
     _check_no_out(out)
     x, activation = _as_floats("data", data), call.activation
     arithmetic = _arithmetic(x.dtype)

@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from ..random import PHILOX_KEY_STEPS, PHILOX_MULTIPLIERS, PHILOX_ROUNDS
-from .jax_formulas import power_of_two, scale
+from .jax_formulas import power_of_two, scale, two_sum
 
 __all__ = ["Words", "draw_slopes", "index_words", "philox"]
 
@@ -74,13 +74,6 @@ def random_numbers(index: Words, key: Words) -> Any:
     odd, upper = (index.low & 1) != 0, (index.low & 2) != 0
     word = jnp.where(upper, jnp.where(odd, c3, c2), jnp.where(odd, c1, c0))
     return (word >> 8).astype(np.int32)
-
-
-def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
-    """The rounded sum, and what it was rounded by (Knuth)."""
-    total = a + b
-    part = total - a
-    return total, (a - (total - part)) + (b - part)
 
 
 def odd_sum(a: Any, b: Any) -> Any:

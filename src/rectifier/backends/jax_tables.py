@@ -28,6 +28,15 @@ class Table(NamedTuple):
     # 2 * (Q(t) - t * density(t)) * exp(t * t / 2) / (root - t) - 1, in q - slope_centre
     slope_centre: float
     slope: tuple[float, ...]
+    # gelu_tanh is x / (1 + exp(-linear * x - cubic * x**3)); the upper parts have half the digits
+    linear_high: float
+    linear_low: float
+    cubic_high: float
+    cubic_low: float
+    tanh_root_high: float  # minus the root of its derivative, t0, in two parts
+    tanh_root_low: float
+    at_root: float  # exp(-linear * t0 - cubic * t0**3)
+    tanh_limit: float  # of |x|, beyond which the exponential is zero, times x too
 
 
 TABLES: dict[npt.DTypeLike, Table] = {}
@@ -81,6 +90,14 @@ TABLES[np.dtype(np.float32)] = Table(
         float.fromhex("-0x1.22a6280000000p-16"),
         float.fromhex("-0x1.af96600000000p-16"),
     ),
+    linear_high=float.fromhex("0x1.9880000000000p+0"),
+    linear_low=float.fromhex("0x1.14cf500000000p-14"),
+    cubic_high=float.fromhex("0x1.2440000000000p-4"),
+    cubic_low=float.fromhex("0x1.3ca9360000000p-18"),
+    tanh_root_high=float.fromhex("0x1.8142a00000000p-1"),
+    tanh_root_low=float.fromhex("-0x1.85a06c0000000p-27"),
+    at_root=float.fromhex("0x1.2af64e0000000p-2"),
+    tanh_limit=float.fromhex("0x1.6000000000000p+3"),
 )
 
 TABLES[np.dtype(np.float64)] = Table(
@@ -159,4 +176,12 @@ TABLES[np.dtype(np.float64)] = Table(
         float.fromhex("0x1.a17a93a124d25p-51"),
         float.fromhex("-0x1.b61f84962f2c8p-57"),
     ),
+    linear_high=float.fromhex("0x1.9884530000000p+0"),
+    linear_low=float.fromhex("0x1.ea1b284687e5ap-27"),
+    cubic_high=float.fromhex("0x1.2444f28000000p-4"),
+    cubic_low=float.fromhex("0x1.26c5a57a4def1p-31"),
+    tanh_root_high=float.fromhex("0x1.81429f9e97e4dp-1"),
+    tanh_root_low=float.fromhex("-0x1.4f523ed77dbdcp-55"),
+    at_root=float.fromhex("0x1.2af64e9c485eep-2"),
+    tanh_limit=float.fromhex("0x1.5c00000000000p+4"),
 )

@@ -13,7 +13,7 @@ from ..gamma import known_axes
 from ..parameters import Call
 from ..random import check_rng, key_from_rng
 
-__all__ = ["check_rng", "draw_key", "forward", "from_numpy", "to_numpy", "vjp"]
+__all__ = ["BFLOAT16", "Layout", "check_rng", "draw_key", "float_dtype", "forward", "from_numpy", "to_numpy", "vjp"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -37,7 +37,7 @@ def vjp(call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any)
     y, kept, slopes, rounded = _evaluate(call, data, gamma, axis, key, out, for_gradient=True)
     if slopes is not None:
         return _result(y, out), _gamma_pullback(kept, slopes, np.shape(gamma))
-    shape, dtype, template = y.shape, y.dtype, _Layout(y)
+    shape, dtype, template = y.shape, y.dtype, Layout(y)
 
     def pullback(d_out: Any, out: Any = None) -> Any:
         g = _upstream(d_out, shape, dtype)
@@ -55,7 +55,7 @@ def _evaluate(
     x = _as_floats("data", data)
     call = call.rounded(x.dtype == np.float64)
     slopes = _aligned_gamma(x, gamma, axis) if call.activation.has_gamma else None
-    y = _target("out", out, x.shape, x.dtype, _Layout(x))
+    y = _target("out", out, x.shape, x.dtype, Layout(x))
     kept = x
     if for_gradient and call.keeps != "input":
         kept = y if call.keeps == "output" else _signs(x)
@@ -75,7 +75,7 @@ def _signs(x: Array) -> Array:
 
 
 def _gamma_pullback(x: Array, slopes: Array, gamma_shape: tuple[int, ...]) -> Callable[..., Any]:
-    shape, dtype, template = x.shape, x.dtype, _Layout(x)
+    shape, dtype, template = x.shape, x.dtype, Layout(x)
 
     def pullback(d_out: Any, out: Any = None) -> Any:
         out = (None, None) if out is None else out
@@ -112,14 +112,19 @@ def _as_floats(name: str, value: Any) -> Array:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
         raise TypeError(f"`{name}` must be an array of real numbers, got {type(value).__name__}: {error}") from None
-    dtype = array.dtype.newbyteorder("=")
+    return np.require(array, float_dtype(name, array.dtype), "A")
+
+
+def float_dtype(name: str, given: np.dtype[Any]) -> np.dtype[Any]:
+    """One of the four float types for an array of this dtype: integers and bools by NumPy's rule."""
+    dtype = given.newbyteorder("=")
     if dtype.kind in "biu":
         dtype = np.sqrt.resolve_dtypes((dtype, None))[-1]
     if dtype not in _FLOATS:
         raise TypeError(
-            f"`{name}` must be of dtype float16, bfloat16, float32, float64, an integer or bool, got {array.dtype}"
+            f"`{name}` must be of dtype float16, bfloat16, float32, float64, an integer or bool, got {given}"
         )
-    return np.require(array, dtype, "A")
+    return dtype
 
 
 def _aligned_gamma(x: Array, gamma: Any, axis: Any) -> Array:
@@ -133,24 +138,22 @@ def _aligned_gamma(x: Array, gamma: Any, axis: Any) -> Array:
         return aligned.astype(arithmetic)
 
 
-class _Layout:
+class Layout:
     """The memory order of an array, without the array: new results have it, and the array can be freed."""
 
-    def __init__(self, array: Array) -> None:
+    def __init__(self, array: Any) -> None:
         strides = array.strides
         self.axes: list[int] | None = None
         if not array.flags.c_contiguous:
             self.axes = sorted(range(array.ndim), key=lambda axis: -abs(strides[axis]))
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], make: Callable[..., Any] = _core.empty) -> Any:
         if self.axes is None:
-            return _core.empty(shape, dtype)
-        made: Array = _core.empty([shape[axis] for axis in self.axes], dtype)
-        back: Array = made.transpose(np.argsort(self.axes).tolist())
-        return back
+            return make(shape, dtype)
+        return make([shape[axis] for axis in self.axes], dtype).transpose(np.argsort(self.axes).tolist())
 
 
-def _target(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], layout: _Layout | None = None) -> Array:
+def _target(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], layout: Layout | None = None) -> Array:
     """The array to write to: the caller's, once it is known to fit, or a new one."""
     if out is None:
         return _core.empty(shape, dtype) if layout is None else layout.empty(shape, dtype)

@@ -75,7 +75,7 @@ def plan_gamma(shape: Steps, gamma_shape: Steps, strides: tuple[Steps, ...]) -> 
         kept_tile = min(most_kept, TILE // (lanes * in_program))
     reach = kept_size * reduced_size
     for lengths, parts in ((kept, kept_steps), (reduced, reduced_steps)):
-        spans = (sum((n - 1) * step for n, step in zip(lengths, part, strict=True)) for part in parts)
+        spans = (sum((n - 1) * abs(step) for n, step in zip(lengths, part, strict=True)) for part in parts)
         reach = max(reach, 2 * max(spans))
     return GammaPlan(
         kept, reduced, kept_steps, reduced_steps, kept_size, reduced_size,

@@ -1,4 +1,4 @@
-"""Starting kernels: the numbers that formulas need, and the device that tensors are on."""
+"""Starting kernels: the numbers that formulas need, and the device and stream that they run on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from .mirrored import Mirrored
 from .tables import LN2_HIGH_DOUBLE, LN2_HIGH_FLOAT
 
-__all__ = ["BLOCK_BYTES", "Numbers", "SlopeRange", "block_of", "numbers_of", "on_device", "range_of", "start"]
+__all__ = [
+    "BLOCK_BYTES",
+    "Numbers",
+    "SlopeRange",
+    "block_of",
+    "numbers_of",
+    "on_device",
+    "on_stream",
+    "range_of",
+    "start",
+]
 
 # Elements of one program are so many that each of its 128 threads moves 32 bytes or more at a time.
 BLOCK_BYTES = 4096
@@ -68,6 +79,16 @@ def on_device(tensor: torch.Tensor) -> AbstractContextManager[Any]:
     return torch.cuda.device(tensor.get_device())
 
 
+def on_stream(pointer: int, device: int) -> AbstractContextManager[Any]:
+    """A stream of another library made current, by CUDA's own handle for it: Triton asks torch where to start."""
+    try:
+        stream = torch.cuda.ExternalStream(pointer, device=torch.device("cuda", device))
+    except (AssertionError, RuntimeError) as error:  # of a torch for CPUs
+        raise RuntimeError(f"Triton starts kernels where torch says, and torch {torch.__version__}: {error}") from None
+    return torch.cuda.stream(stream)
+
+
 def start(kernel: Any, grid: tuple[int, ...], *arguments: Any, warps: int = 4) -> None:
     """Start a kernel on the current stream. Nothing is fused that the source does not fuse."""
-    kernel[grid](*arguments, num_warps=warps, enable_fp_fusion=False)
+    pointers = (a.first if isinstance(a, Mirrored) else a for a in arguments)
+    kernel[grid](*pointers, num_warps=warps, enable_fp_fusion=False)

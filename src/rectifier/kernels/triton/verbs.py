@@ -1,9 +1,10 @@
-"""The compiled core's verbs on torch tensors. Like the core they trust what the back-ends have checked: dtypes that fit
-together, and outputs that no input overlaps other than element on element."""
+"""The compiled core's verbs on torch tensors, `Mirrored` ones too. Like the core they trust what the back-ends have
+checked: dtypes that fit together, and outputs that no input overlaps other than element on element."""
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import torch
 
@@ -122,7 +123,7 @@ def pack_signs(bits: torch.Tensor, data: torch.Tensor) -> None:
     shape = tuple(data.shape)
     loops = loops_of(shape, (c_order(shape), data.stride())) or [Loop(1, (1, 1))]
     lengths, steps = tuple(loop.length for loop in loops), tuple(loop.steps[1] for loop in loops)
-    reach = max(n + 8, sum((length - 1) * step for length, step in zip(lengths, steps, strict=True)) + 1)
+    reach = max(n + 8, sum((length - 1) * abs(step) for length, step in zip(lengths, steps, strict=True)) + 1)
     block = 128
     with on_device(data):
         grid = (-(-bits.numel() // block),)
@@ -248,11 +249,11 @@ def _words(tensor: torch.Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}{layout}"
 
 
-def _check(formula: int, out: torch.Tensor, data: object, d_out: object, gamma: torch.Tensor | None) -> None:
+def _check(formula: int, out: torch.Tensor, data: Any, d_out: Any, gamma: torch.Tensor | None) -> None:
     if not 0 <= formula < FORMULAS:
         raise ValueError(f"`formula` must be a number from 0 to {FORMULAS - 1}, got {formula}")
     for name, tensor in (("data", data), ("d_out", d_out)):
-        if isinstance(tensor, torch.Tensor) and (tensor.shape != out.shape or tensor.dtype != out.dtype):
+        if tensor is not None and (tensor.shape != out.shape or tensor.dtype != out.dtype):
             raise ValueError(f"`{name}` must be {_words(out)}, got {_words(tensor)}")
     if gamma is not None:
         sizes = zip(gamma.shape, out.shape, strict=False)
