@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from types import TracebackType
@@ -11,10 +12,11 @@ import numpy as np
 
 from . import _core
 from .backends.numpy import BFLOAT16, _aligned_gamma, _as_floats
-from .files import ArrayFile, Box, InputError, boxes
+from .files import ArrayFile, Box, InputError, boxes, chunk_boxes, runs
 from .gamma import gamma_axes
 from .operator import _check
 from .parameters import LOWER_BOUND, SLOPE, UPPER_BOUND
+from .stores import ArrayStore, is_store
 
 __all__ = ["PiecewiseOperator"]
 
@@ -25,12 +27,12 @@ _PIECE_BYTES = 1 << 24
 
 
 class PiecewiseOperator:
-    """The value of the operator on a file's array, or its gradient, in pieces in the order of storage.
+    """The value of the operator on a file's array, or its gradient, in pieces.
 
     Parameters
     ----------
     data : path-like
-        The `.npy` file with the data.
+        The `.npy` file, or the array in a Zarr store, with the data.
     gamma, d_out : path-like, optional
         Files with prelu's gamma, and with the gradient of the output. Given that, the pieces are the data's gradient.
     bfloat16 : bool
@@ -68,15 +70,16 @@ class PiecewiseOperator:
         call, _, self.key = _check(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
         with ExitStack() as files:
 
-            def opened(path: str | None) -> ArrayFile | None:
-                return None if path is None else files.enter_context(ArrayFile(path, bfloat16=bfloat16))
+            def opened(path: str) -> ArrayFile | ArrayStore:
+                kind = ArrayStore if is_store(path) else ArrayFile
+                return files.enter_context(kind(path, bfloat16=bfloat16))
 
-            self._data = files.enter_context(ArrayFile(data, bfloat16=bfloat16))
+            self._data = opened(data)
             if bfloat16 and self._data.dtype != BFLOAT16:
                 raise InputError(
                     f"{data} holds {self._data.dtype}; --dtype bfloat16 is for elements of unknown kind (V2)"
                 )
-            self._gamma, self._d_out = opened(gamma), opened(d_out)
+            self._gamma, self._d_out = (None if path is None else opened(path) for path in (gamma, d_out))
             nothing = _as_floats("data", np.empty(0, self._data.dtype))
             self.shape, self.dtype, self.fortran = self._data.shape, nothing.dtype, self._data.fortran
             self._call = call.rounded(self.dtype == np.float64)
@@ -92,11 +95,60 @@ class PiecewiseOperator:
     ) -> None:
         self._files.close()
 
-    def pieces(self) -> Iterator[Array]:
-        """The pieces in the order of storage, each one-dimensional and valid until the next."""
-        for box in boxes(self.shape, _PIECE_BYTES // self.dtype.itemsize, fortran=self.fortran):
-            piece = self._compute(box)
-            yield (piece.T if self.fortran else piece).reshape(-1)
+    @property
+    def stores(self) -> tuple[ArrayStore | None, ArrayStore | None]:
+        """The stores that data and gamma are in; None where it is none."""
+        data, gamma = (one if isinstance(one, ArrayStore) else None for one in (self._data, self._gamma))
+        return data, gamma
+
+    def boxes(self, chunks: tuple[int, ...] | None = None) -> list[Box]:
+        """How the array is cut into pieces: along the output's chunks and, where both fit, the data's.
+
+        This depends on shapes and chunks alone, as does the order of gamma's sums.
+        """
+        most, read = _PIECE_BYTES // self.dtype.itemsize, self._data.chunks
+        if chunks is None and read is None:
+            return list(boxes(self.shape, most, fortran=self.fortran))
+        if chunks is not None and read is not None:
+            both = tuple(min(math.lcm(a, b), -(-n // a) * a) for a, b, n in zip(chunks, read, self.shape, strict=True))
+            chunks = both if math.prod(both) <= most else chunks
+        return list(chunk_boxes(self.shape, chunks or read or (), most))
+
+    def pieces(self, chunks: tuple[int, ...] | None = None) -> Iterator[tuple[Box, Array]]:
+        """Each box with its piece, which is valid until the next."""
+        for box in self.boxes(chunks):
+            piece, part = self.compute(box)
+            self.add(box, part)
+            yield box, piece
+
+    def compute(self, box: Box) -> tuple[Array, Array | None]:
+        """The piece of a box, and its part of gamma's gradient if that is wanted."""
+        x = _as_floats("data", self._data.read(box))  # memory of our own, so that the result takes its place
+        g = None if self._d_out is None else self._upstream(self._d_out.read(box))
+        call, slopes, key, first, part = self._call, None, None, 0, None
+        if self._gamma is not None:
+            slopes = _aligned_gamma(x, self._gamma.read(box), tuple(range(x.ndim)))
+        elif call.draws:
+            drawn = runs(self.shape, box)
+            _, first = next(drawn)
+            if next(drawn, None) is None:
+                key = self.key
+            else:
+                slopes, first = self._drawn(box), 0
+        if g is not None and slopes is not None and self._sums is not None:
+            part = np.empty(slopes.shape)
+            _core.gamma_pullback(None, part, g, x, slopes)
+        _core.apply(
+            call.activation.formula, x, x, g, slopes, call.slope, key, call.lower_bound, call.upper_bound, first
+        )  # fmt: skip
+        return x, part
+
+    def add(self, box: Box, part: Array | None) -> None:
+        """Add a box's part of gamma's gradient to the others."""
+        if part is not None:
+            assert self._sums is not None
+            covered = tuple(slice(0, 1) if n == 1 else cut for n, cut in zip(self._sums.shape, box, strict=True))
+            self._sums[covered] += part
 
     def d_gamma(self) -> Array:
         """The gradient of gamma, after all pieces: float64 sums, rounded once."""
@@ -125,50 +177,16 @@ class PiecewiseOperator:
         self._gamma.reshape(gamma_axes(self.shape, self._gamma_shape, axis))
         return np.zeros(self._gamma.shape) if sum_gamma else None
 
-    def _compute(self, box: Box) -> Array:
-        x = _as_floats("data", self._data.read(box))  # memory of our own, so that the result takes its place
-        g = None if self._d_out is None else self._upstream(self._d_out.read(box))
-        slopes, key, first = None, None, 0
-        if self._gamma is not None:
-            slopes = _aligned_gamma(x, self._gamma.read(box), tuple(range(x.ndim)))
-        elif self._call.draws and self.fortran:
-            slopes = self._drawn(box)
-        elif self._call.draws:
-            key, first = self.key, self._index(tuple(part.start for part in box))
-        if g is not None and slopes is not None and self._sums is not None:
-            self._add(box, x, g, slopes)
-        call = self._call
-        _core.apply(
-            call.activation.formula, x, x, g, slopes, call.slope, key, call.lower_bound, call.upper_bound, first
-        )  # fmt: skip
-        return x
-
     def _upstream(self, d_out: Array) -> Array:
         g = _as_floats("d_out", d_out)
         with np.errstate(over="ignore"):
             return g.astype(self.dtype, copy=False)
 
-    def _add(self, box: Box, x: Array, g: Array, slopes: Array) -> None:
-        """Add the piece's part of gamma's gradient."""
-        assert self._sums is not None
-        part = np.empty(slopes.shape)
-        _core.gamma_pullback(None, part, g, x, slopes)
-        covered = tuple(slice(0, 1) if n == 1 else cut for n, cut in zip(self._sums.shape, box, strict=True))
-        self._sums[covered] += part
-
     def _drawn(self, box: Box) -> Array:
-        """rrelu's slopes of a piece whose elements do not follow each other in C order, in the arithmetic type."""
+        """rrelu's slopes of a box whose elements do not follow each other in C order, in the arithmetic type."""
         assert self.key is not None
         call = self._call
         slopes = np.empty([part.stop - part.start for part in box], np.float32)
-        for outer in np.ndindex(*slopes.shape[:-1]):
-            starts = tuple(part.start + i for part, i in zip(box, (*outer, 0), strict=True))
-            _core.draw_slopes(slopes[outer], self.key, call.lower_bound, call.upper_bound, self._index(starts))
+        for place, first in runs(self.shape, box):
+            _core.draw_slopes(slopes[place].reshape(-1), self.key, call.lower_bound, call.upper_bound, first)
         return slopes.astype(np.float64) if self.dtype == np.float64 else slopes
-
-    def _index(self, position: tuple[int, ...]) -> int:
-        """The C-order index of an element."""
-        index = 0
-        for i, n in zip(position, self.shape, strict=True):
-            index = index * n + i
-        return index
