@@ -194,12 +194,12 @@ def _write(
             compute_on_cluster(options.scheduler, operator, output, progress.update)
         else:
             for box, piece in operator.pieces(output.chunks):
-                output.write(box, piece)
+                output.put(box, piece)
                 progress.update(piece.nbytes)
     if d_gamma_output is not None:
         d_gamma = operator.d_gamma()
         d_gamma_output.begin(d_gamma.shape, d_gamma.dtype, fortran=False)
-        d_gamma_output.write(tuple(slice(0, n) for n in d_gamma.shape), d_gamma)
+        d_gamma_output.put(tuple(slice(0, n) for n in d_gamma.shape), d_gamma)
 
 
 def _operator(options: argparse.Namespace) -> PiecewiseOperator:

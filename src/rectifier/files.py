@@ -150,7 +150,8 @@ def checked_dtype(path: Path, dtype: np.dtype[Any], bfloat16: bool) -> np.dtype[
     if dtype == np.dtype("V2"):
         if not bfloat16:
             raise InputError(f"{path} holds 2-byte elements of unknown kind (V2); --dtype bfloat16 reads them")
-        return np.dtype(ml_dtypes.bfloat16)
+        dtype = np.dtype(ml_dtypes.bfloat16)
+        return dtype
     if dtype.kind not in "biuf":
         raise InputError(f"{path} must hold floats, integers or bools, got {dtype}")
     return dtype

@@ -71,8 +71,9 @@ class PiecewiseOperator:
         with ExitStack() as files:
 
             def opened(path: str) -> ArrayFile | ArrayStore:
-                kind = ArrayStore if is_store(path) else ArrayFile
-                return files.enter_context(kind(path, bfloat16=bfloat16))
+                if is_store(path):
+                    return files.enter_context(ArrayStore(path, bfloat16=bfloat16))
+                return files.enter_context(ArrayFile(path, bfloat16=bfloat16))
 
             self._data = opened(data)
             if bfloat16 and self._data.dtype != BFLOAT16:

@@ -20,7 +20,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Replacement:
-    """An `.npy` file that appears, or takes another's place, when it is complete, and not at all otherwise.
+    """A file that appears, or takes another's place, when it is complete, and not at all otherwise.
 
     It is written to a file named ``.rectifier-*.tmp`` in the same folder. A link is followed; the permissions of a file
     that is replaced stay.
@@ -51,6 +51,16 @@ class Replacement:
         except OSError as error:
             raise self._error(error) from None
 
+    def write(self, data: Array) -> None:
+        """Append the elements of an array, C-contiguous."""
+        assert self._file is not None
+        rest = data.reshape(-1).view(np.uint8).data
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise self._error(error) from None
+
     def begin(self, shape: tuple[int, ...], dtype: np.dtype[Any], *, fortran: bool) -> None:
         """Write the header of an `.npy` file."""
         assert self._file is not None
@@ -62,20 +72,18 @@ class Replacement:
             raise self._error(error) from None
         self._shape, self._fortran = shape, fortran
 
-    def write(self, box: Box, data: Array) -> None:
-        """Put the elements of a box where they belong."""
+    def put(self, box: Box, data: Array) -> None:
+        """Put the elements of a box of an `.npy` file where they belong."""
         assert self._file is not None
         shape = self._shape
         if self._fortran:
             shape, box, data = shape[::-1], box[::-1], data.T
-        try:
-            for place, first in runs(shape, box):
+        for place, first in runs(shape, box):
+            try:
                 self._file.seek(self._start + first * data.itemsize)
-                rest = np.ascontiguousarray(data[place]).reshape(-1).view(np.uint8).data
-                while rest:
-                    rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            raise self._error(error) from None
+            except OSError as error:
+                raise self._error(error) from None
+            self.write(np.ascontiguousarray(data[place]))
 
     def finish(self) -> None:
         """Bring what was written to the disk."""

@@ -98,7 +98,7 @@ class StoreReplacement:
             raise InputError(f"cannot write {self.path}: {error}") from None
         self.chunks = self._array.shards or self._array.chunks
 
-    def write(self, box: Box, data: Array) -> None:
+    def put(self, box: Box, data: Array) -> None:
         """Put the elements of a box, which is made of whole chunks, where they belong."""
         self._writer.submit(write_box, self._array, self.path, box, data).result()
 
