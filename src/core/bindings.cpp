@@ -215,6 +215,8 @@ NB_MODULE(_core, m) {
         nb::arg("first") = 0, "Write rrelu's slopes of the elements from first on.");
   m.def("num_threads", &num_threads, "How many threads a call may use.");
   m.def("set_num_threads", &set_num_threads, nb::arg("n"), "Set how many threads a call may use.");
+  m.def("limit_own_threads", &limit_own_threads, nb::arg("n"),
+        "Set how many threads a call from this thread may use, 0 for all; returns what was set before.");
   m.def("cpu_targets", &cpu_targets, "The CPU targets that this processor can run, best last.");
   m.def("cpu_target", [] { return kernels().name; }, "The CPU target in use.");
   m.def("set_cpu_target", &set_cpu_target, nb::arg("name"), "Use another CPU target.");

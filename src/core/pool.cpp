@@ -178,6 +178,7 @@ class Pool {
 };
 
 std::atomic<int> thread_limit{1};
+thread_local int own_limit = 0;
 
 // Never destroyed: its threads may outlive main(). A forked child has none of them, so it drops the pool unseen.
 std::atomic<Pool*> current_pool{nullptr};
@@ -198,8 +199,17 @@ Pool& pool() {
 
 }  // namespace
 
-int num_threads() { return thread_limit.load(std::memory_order_relaxed); }
+int num_threads() {
+  const int most = thread_limit.load(std::memory_order_relaxed);
+  return own_limit != 0 && own_limit < most ? own_limit : most;
+}
 void set_num_threads(int n) { thread_limit.store(n, std::memory_order_relaxed); }
+
+int limit_own_threads(int n) {
+  const int before = own_limit;
+  own_limit = n;
+  return before;
+}
 
 int threads_for(double nanoseconds) {
   const int most = num_threads() < most_threads ? num_threads() : most_threads;

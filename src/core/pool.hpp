@@ -9,6 +9,9 @@ namespace rectifier {
 int num_threads();
 void set_num_threads(int n);
 
+/// Sets how many of them a call from this thread may use, 0 for all; returns what was set before.
+int limit_own_threads(int n);
+
 using TaskFunction = void (*)(void* context, std::size_t task);
 
 /// How many threads, at most num_threads(), are worth using for so many nanoseconds of work on one of them.

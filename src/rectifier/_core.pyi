@@ -84,6 +84,11 @@ def num_threads() -> int:
 def set_num_threads(n: int) -> None:
     """Set how many threads a call may use."""
 
+def limit_own_threads(n: int) -> int:
+    """
+    Set how many threads a call from this thread may use, 0 for all; returns what was set before.
+    """
+
 def cpu_targets() -> list[str]:
     """The CPU targets that this processor can run, best last."""
 

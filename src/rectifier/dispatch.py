@@ -40,6 +40,7 @@ BACKENDS = (
     Backend(
         "jax", "jax", "Array", ulp={**CORE_ULP, "float32": 4.0, "float64": 4.0}, flushes=True, lacks=("gelu_tanh",)
     ),
+    Backend("dask", "dask.array", "Array"),
 )
 
 # What holds an array with labels; the array goes to one of the above.

@@ -21,6 +21,7 @@ Box = tuple[slice, ...]  # one slice for each axis, with start and stop, step 1
 
 # Where a box is scattered over the file, one read covers up to this many bytes, gaps included.
 _GATHERED_BYTES = 1 << 20
+_BFLOAT16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -150,8 +151,7 @@ def checked_dtype(path: Path, dtype: np.dtype[Any], bfloat16: bool) -> np.dtype[
     if dtype == np.dtype("V2"):
         if not bfloat16:
             raise InputError(f"{path} holds 2-byte elements of unknown kind (V2); --dtype bfloat16 reads them")
-        dtype = np.dtype(ml_dtypes.bfloat16)
-        return dtype
+        return _BFLOAT16
     if dtype.kind not in "biuf":
         raise InputError(f"{path} must hold floats, integers or bools, got {dtype}")
     return dtype

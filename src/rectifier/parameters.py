@@ -55,6 +55,10 @@ class Activation:
     in_mxnet: bool = True  # whether MXNet's operator has it
     note: str = ""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process goes the name: a row is some 700 bytes, and Dask sends one with every task."""
+        return _row, (self.name,)
+
     @cached_property
     def has_gamma(self) -> bool:
         return "gamma" in self.reads
@@ -114,6 +118,10 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
         )
     }
 )
+
+
+def _row(name: str) -> Activation:
+    return ACTIVATIONS[name]
 
 
 def definitions(indent: str) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from . import _core
-from .backends.numpy import BFLOAT16, _aligned_gamma, _as_floats
-from .files import ArrayFile, Box, InputError, boxes, chunk_boxes, runs
+from .backends.numpy import BFLOAT16, _aligned_gamma, _apply, _as_floats
+from .files import ArrayFile, Box, InputError, boxes, chunk_boxes
 from .gamma import gamma_axes
 from .operator import _check
 from .parameters import LOWER_BOUND, SLOPE, UPPER_BOUND
+from .parts import d_gamma_dtype, gamma_sums, index_steps, rounded_sums
 from .stores import ArrayStore, is_store
 
 __all__ = ["PiecewiseOperator"]
@@ -126,22 +126,13 @@ class PiecewiseOperator:
         """The piece of a box, and its part of gamma's gradient if that is wanted."""
         x = _as_floats("data", self._data.read(box))  # memory of our own, so that the result takes its place
         g = None if self._d_out is None else self._upstream(self._d_out.read(box))
-        call, slopes, key, first, part = self._call, None, None, 0, None
+        slopes, part, steps = None, None, index_steps(self.shape)
         if self._gamma is not None:
             slopes = _aligned_gamma(x, self._gamma.read(box), tuple(range(x.ndim)))
-        elif call.draws:
-            drawn = runs(self.shape, box)
-            _, first = next(drawn)
-            if next(drawn, None) is None:
-                key = self.key
-            else:
-                slopes, first = self._drawn(box), 0
         if g is not None and slopes is not None and self._sums is not None:
-            part = np.empty(slopes.shape)
-            _core.gamma_pullback(None, part, g, x, slopes)
-        _core.apply(
-            call.activation.formula, x, x, g, slopes, call.slope, key, call.lower_bound, call.upper_bound, first
-        )  # fmt: skip
+            part = gamma_sums(g, x, slopes)
+        first = sum(cut.start * step for cut, step in zip(box, steps, strict=True))
+        _apply(self._call, x, x, g, slopes, self.key, first, steps)
         return x, part
 
     def add(self, box: Box, part: Array | None) -> None:
@@ -155,12 +146,7 @@ class PiecewiseOperator:
         """The gradient of gamma, after all pieces: float64 sums, rounded once."""
         assert self._sums is not None
         assert self._gamma is not None
-        sums = self._sums.reshape(-1)
-        result = np.empty(sums.shape, self._d_gamma_dtype)
-        if sums.size:
-            # As the sum of one product, -1 times -sum: the core rounds float64 to each type in one step.
-            _core.gamma_pullback(None, result, -sums, np.full_like(sums, -1.0), np.ones_like(sums))
-        return result.reshape(self._gamma_shape)
+        return rounded_sums(self._sums, self._d_gamma_dtype).reshape(self._gamma_shape)
 
     def _check_d_out(self) -> None:
         if self._d_out is None:
@@ -174,7 +160,7 @@ class PiecewiseOperator:
         if self._gamma is None:
             return None
         self._gamma_shape = self._gamma.shape
-        self._d_gamma_dtype = _aligned_gamma(nothing, np.empty(1, self._gamma.dtype), None).dtype
+        self._d_gamma_dtype = d_gamma_dtype(nothing.dtype, self._gamma.dtype)
         self._gamma.reshape(gamma_axes(self.shape, self._gamma_shape, axis))
         return np.zeros(self._gamma.shape) if sum_gamma else None
 
@@ -182,12 +168,3 @@ class PiecewiseOperator:
         g = _as_floats("d_out", d_out)
         with np.errstate(over="ignore"):
             return g.astype(self.dtype, copy=False)
-
-    def _drawn(self, box: Box) -> Array:
-        """rrelu's slopes of a box whose elements do not follow each other in C order, in the arithmetic type."""
-        assert self.key is not None
-        call = self._call
-        slopes = np.empty([part.stop - part.start for part in box], np.float32)
-        for place, first in runs(self.shape, box):
-            _core.draw_slopes(slopes[place].reshape(-1), self.key, call.lower_bound, call.upper_bound, first)
-        return slopes.astype(np.float64) if self.dtype == np.float64 else slopes

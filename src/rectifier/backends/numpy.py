@@ -172,10 +172,20 @@ def _apart(array: Array, *targets: Array) -> Array:
     return array.copy() if any(_core.in_the_way(target, array) for target in targets) else array
 
 
-def _apply(call: Call, y: Array, x: Array, g: Array | None, slopes: Array | None, key: int | None) -> None:
+def _apply(
+    call: Call,
+    y: Array,
+    x: Array,
+    g: Array | None,
+    slopes: Array | None,
+    key: int | None,
+    first: int = 0,
+    steps: tuple[int, ...] | None = None,
+) -> None:
+    """The kernel; of a part of an array, `first` is the index of its first element and `steps` goes with its axes."""
     _core.apply(
         call.activation.formula, y, x, g, slopes, call.slope, key if call.draws else None,
-        call.lower_bound, call.upper_bound,
+        call.lower_bound, call.upper_bound, first, steps,
     )  # fmt: skip
 
 
