@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from types import TracebackType
@@ -68,6 +69,21 @@ class PiecewiseOperator:
     ) -> None:
         # A path is no array of any library: the back-end is NumPy's.
         call, _, self.key = _check(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
+        # What makes the same operator in another process, wherever that works.
+        self.arguments: dict[str, Any] = {
+            "data": os.path.abspath(data),
+            "gamma": None if gamma is None else os.path.abspath(gamma),
+            "act_type": act_type,
+            "slope": slope,
+            "lower_bound": lower_bound,
+            "upper_bound": upper_bound,
+            "training": training,
+            "rng": rng if self.key is None else self.key,
+            "axis": axis,
+            "d_out": None if d_out is None else os.path.abspath(d_out),
+            "sum_gamma": sum_gamma,
+            "bfloat16": bfloat16,
+        }
         with ExitStack() as files:
 
             def opened(path: str) -> ArrayFile | ArrayStore:
@@ -95,6 +111,11 @@ class PiecewiseOperator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._files.close()
+
+    @property
+    def sums_gamma(self) -> bool:
+        """Whether gamma's gradient is wanted too."""
+        return self._sums is not None
 
     @property
     def stores(self) -> tuple[ArrayStore | None, ArrayStore | None]:

@@ -178,7 +178,7 @@ class StoreReplacement:
         return InputError(f"cannot write {self.path}: {error.strerror}")
 
 
-def write_box(array: Any, path: Path, box: Box, data: Array) -> None:
+def write_box(array: Any, path: str | os.PathLike[str], box: Box, data: Array) -> None:
     """Write a box of whole chunks to an array of Zarr."""
     try:
         array[box] = data.view(array.dtype)
