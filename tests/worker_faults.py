@@ -16,19 +16,21 @@ from typing import Any
 from rectifier.pieces import PiecewiseOperator
 
 FAULTS = Path(os.environ["FAULTS"])
-compute = PiecewiseOperator.compute
 
 
-def faulty(self: PiecewiseOperator, box: Any) -> Any:
-    row = FAULTS / "row"
-    if row.exists() and int(row.read_text()) == box[0].start:
-        if (FAULTS / "die").exists():
-            os.kill(os.getpid(), signal.SIGKILL)
-        if (FAULTS / "hold").exists():
-            (FAULTS / "hold").write_text(str(os.getpid()))
-            (FAULTS / "release").read_text()
-    return compute(self, box)
+def patched(compute: Any) -> Any:
+    def faulty(self: PiecewiseOperator, box: Any) -> Any:
+        row = FAULTS / "row"
+        if row.exists() and int(row.read_text()) == box[0].start:
+            if (FAULTS / "die").exists():
+                os.kill(os.getpid(), signal.SIGKILL)
+            if (FAULTS / "hold").exists():
+                (FAULTS / "hold").write_text(str(os.getpid()))
+                (FAULTS / "release").read_text()
+        return compute(self, box)
+
+    return faulty
 
 
-if compute.__name__ != "faulty":  # Dask loads this file twice
-    PiecewiseOperator.compute = faulty  # type: ignore[method-assign]
+if PiecewiseOperator.compute.__name__ == "compute":  # Dask loads this file more than once
+    PiecewiseOperator.compute = patched(PiecewiseOperator.compute)  # type: ignore[method-assign]
