@@ -14,6 +14,7 @@ MODULES = {
     "triton": ("kernels/triton/*",),
     "jax": ("backends/jax*.py", "jax.py", "flax.py"),
     "flax": ("flax.py",),
+    "dask": ("backends/dask.py",),
     "onnx": ("onnx/*", "_torch/onnx_nodes.py"),
 }
 

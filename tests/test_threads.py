@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import rectifier
-from rectifier import leaky_relu, vjp
+from rectifier import _core, leaky_relu, vjp
 from ulp import assert_same_bits
 
 X = np.random.default_rng(3).standard_normal((40, 64, 28, 28)).astype(np.float32)
@@ -159,6 +159,22 @@ def test_idle_threads_sleep(threads: None) -> None:
     start = time.process_time()
     threading.Event().wait(0.5)
     assert time.process_time() - start < 0.1
+
+
+def test_a_thread_limits_itself_alone(threads: None) -> None:
+    rectifier.set_num_threads(4)
+    assert _core.limit_own_threads(3) == 0
+    try:
+        seen: list[int] = []
+        other = threading.Thread(target=lambda: seen.append(_core.num_threads()))
+        other.start()
+        other.join()
+        assert (_core.num_threads(), seen) == (3, [4])
+        rectifier.set_num_threads(2)
+        assert _core.num_threads() == 2
+    finally:
+        assert _core.limit_own_threads(0) == 3
+    assert _core.num_threads() == 2
 
 
 def test_results_do_not_depend_on_threads(threads: None) -> None:

@@ -37,8 +37,9 @@ def gamma_sums(d_out: Array, data: Array, gamma: Array) -> Array:
 def rounded_sums(sums: Array, dtype: np.dtype[Any]) -> Array:
     """Float64 sums, rounded once to the dtype of gamma's gradient."""
     flat = np.ascontiguousarray(sums).reshape(-1)
-    result: Array = np.empty(flat.shape, dtype)
+    result = np.empty(flat.shape, dtype)
     if flat.size:
         # As the sum of one product, -1 times -sum: the core rounds float64 to each type in one step.
         _core.gamma_pullback(None, result, -flat, np.full_like(flat, -1.0), np.ones_like(flat))
-    return result.reshape(sums.shape)
+    whole: Array = result.reshape(sums.shape)
+    return whole

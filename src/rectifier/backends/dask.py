@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 import math
@@ -50,7 +51,7 @@ def vjp(call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any)
     """The value, and the function that takes a gradient of the output back to the inputs."""
     _check_no_out(out)
     call, dtype, slopes = _operands(call, data, gamma, axis)
-    data = data.copy()  # of the graph alone: the caller may assign to parts of theirs
+    data = copy.copy(data)  # of the graph alone: the caller may assign to parts of theirs
 
     def pullback(d_out: Any, out: Any = None) -> Any:
         _check_no_out(out)
@@ -220,14 +221,19 @@ def _gradient_like(data: Any, d_out: Any) -> Any:
         g = da.from_array(
             g, chunks=tuple(n if math.isnan(sum(c)) else c for n, c in zip(g.shape, data.chunks, strict=True))
         )
-    known = {axis: c for axis, c in enumerate(data.chunks) if not math.isnan(sum(c) + sum(g.chunks[axis]))}
-    g = g.rechunk(known)
+    known = [not math.isnan(n + m) for n, m in zip(data.shape, g.shape, strict=True)]
+    g = _rechunked(g, tuple(d if both else c for c, d, both in zip(g.chunks, data.chunks, known, strict=True)))
     if g.numblocks != data.numblocks:
         raise ValueError(
             f"`d_out` must have as many chunks as `data` where their sizes are unknown, "
             f"got {g.numblocks} and {data.numblocks}"
         )
     return g
+
+
+def _rechunked(array: Any, chunks: Any) -> Any:
+    """`rechunk`, which leaves an array without elements as it is."""
+    return da.empty(array.shape, array.dtype, chunks=chunks) if 0 in array.shape else array.rechunk(chunks)
 
 
 def _chunked_gamma(data: Any, gamma: Any, axis: Any) -> Any:
@@ -240,8 +246,8 @@ def _chunked_gamma(data: Any, gamma: Any, axis: Any) -> Any:
     aligned = _aligned_shape(data.shape, given.shape, axis)
     chunks = tuple(1 if n == 1 else cuts for n, cuts in zip(aligned, data.chunks, strict=True))
     if isinstance(given, da.Array):
-        return given.reshape(aligned).rechunk(chunks)
-    # A copy: the caller may change theirs before the graph is computed.
+        return _rechunked(given.reshape(aligned), chunks)
+    # A copy, which Dask itself has not always taken: the caller may change theirs before the graph is computed.
     return da.from_array(np.array(given).reshape(aligned), chunks=chunks)
 
 
