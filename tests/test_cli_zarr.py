@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,7 @@ from needed import needed
 from rectifier import leaky_relu, pieces, store_replacement, stores, vjp
 from rectifier.cli import main
 from test_cli_errors import refusal
+from test_cli_files import HALTING, PEAK
 from ulp import assert_same_bits
 
 zarr = needed("zarr")
@@ -209,6 +212,24 @@ def test_an_exchange_leaves_the_old_or_the_new(call: str, monkeypatch: pytest.Mo
     assert sorted(os.listdir(".")) == ["x.zarr", "y.zarr"]
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_stopped_half_way(number: int, code: int) -> None:
+    store("x.zarr", numbers((64, 32), np.float32), (4, 32))
+    before = store("y.zarr", np.ones(3))
+    command = [sys.executable, "-c", HALTING.replace("1 << 12", "512"), *words("apply x.zarr -o y.zarr")]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"half-way\n"
+        begun = [name for name in os.listdir(".") if re.fullmatch(r"\.rectifier-[0-9a-f]{12}\.tmp", name)]
+        assert len(os.listdir(f"{begun[0]}/c")) == 2
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == code
+    assert_same_bits(stored("y.zarr"), before)
+    assert sorted(os.listdir(".")) == [*(begun if number == signal.SIGKILL else []), "x.zarr", "y.zarr"]
+
+
 def broken(text: str) -> Callable[[], None]:
     def make() -> None:
         store("x.zarr", np.ones(4))
@@ -361,8 +382,6 @@ def test_numpy_files_need_no_zarr_and_import_none() -> None:
 @pytest.mark.parametrize("shape", [(192, 1 << 20), (1 << 12, 12 << 12)])
 def test_memory_does_not_grow_with_the_store(shape: tuple[int, int], folder: Path) -> None:
     """768 MiB of numbers, no chunk of which is there, in chunks of 4 MiB: rows, and squares."""
-    from test_cli_files import PEAK
-
     chunks = (1, 1 << 20) if shape[0] == 192 else (1 << 10, 1 << 10)
     zarr.create_array("x.zarr", shape=shape, chunks=chunks, dtype="f4", fill_value=-1)
     result = child("-c", PEAK, *words(f"apply x.zarr -o y.zarr {RRELU}"))
