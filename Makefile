@@ -33,7 +33,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-mxnet examples lint format stub activations tables tables-check accuracy bench bench-gpu bench-report backends docs wheel \
+.PHONY: help demo test test-mxnet examples lint format stub activations tables tables-check accuracy bench bench-gpu bench-scaling bench-report backends docs wheel \
 	warnings r-package test-r clean distclean
 
 help:  ## list these commands
@@ -62,6 +62,9 @@ bench: $(done)/package $(done)/bench $(done)/peers  ## measure speed against the
 
 bench-gpu: $(done)/package $(done)/bench $(done)/peers $(done)/triton  ## measure speed on a GPU, into benchmarks/results
 	$(python) -m benchmarks.gpu
+
+bench-scaling: $(done)/package $(done)/bench  ## measure how a Dask cluster scales, for docs/scaling.md
+	$(python) -m benchmarks.scaling
 
 bench-report: $(done)/package $(done)/bench  ## write docs/performance.md and the table in README.md from them
 	$(python) -m benchmarks.speed.report

@@ -57,8 +57,8 @@ import sys
 from rectifier import cli, pieces
 pieces._PIECE_BYTES = 1 << 12
 whole = pieces.PiecewiseOperator.pieces
-def halting(self):
-    for i, piece in enumerate(whole(self)):
+def halting(self, chunks):
+    for i, piece in enumerate(whole(self, chunks)):
         if i == 2:
             print("half-way", flush=True)
             sys.stdin.read()

@@ -5,23 +5,26 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from .config import set_num_threads, show_config
 from .files import InputError
 from .parameters import ACTIVATIONS, LOWER_BOUND, SLOPE, UPPER_BOUND
 from .pieces import PiecewiseOperator
+from .progress import progress_bar
 from .replacement import Replacement
+from .stopping import Stopped, stoppable
+from .store_replacement import StoreReplacement
+from .stores import ArrayStore, is_store
 
 __all__ = ["main"]
+
+Output = Replacement | StoreReplacement
 
 LIBRARIES = ("numpy", "torch", "jax", "dask", "cupy", "onnx")
 
@@ -33,8 +36,11 @@ examples:
   rectifier apply in.npy -o out.npy --act-type rrelu --training --rng 7
   rectifier apply in.npy -o dx.npy --act-type gelu --grad dy.npy     the gradient
   rectifier apply in.npy -o dx.npy --act-type prelu --gamma g.npy --grad dy.npy --grad-gamma dg.npy
+  rectifier apply in.zarr/group/array -o out.zarr                    a Zarr store, or an array in one
+  rectifier apply in.zarr -o out.zarr --scheduler tcp://10.0.0.1:8786  on a Dask cluster
 
-The file is read and written in pieces: memory stays below 300 MB however large it is. The output appears under its
+The file is read and written in pieces: memory stays below 300 MB however large it is (the chunks of
+a store may be larger). The output appears under its
 name when it is complete. A number that begins with a minus and has an exponent needs "=": --slope=-1e-5.
 Exit codes: 0 done, 2 wrong input, 130 and 143 stopped by Ctrl-C and SIGTERM; then the old output is untouched.
 """
@@ -61,9 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         options = _parser().parse_args(arguments)
-        with _stoppable():
+        with stoppable():
             options.run(options)
-    except _Stopped as stop:
+    except Stopped as stop:
         print(f"rectifier: stopped by {stop.signal.name}", file=sys.stderr)
         return 128 + stop.signal
     except InputError as error:
@@ -80,35 +86,6 @@ def _fail(message: str) -> int:
     return 2
 
 
-class _Stopped(BaseException):
-    def __init__(self, number: int) -> None:
-        self.signal = signal.Signals(number)
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Turn the first signal to stop into an exception, and let no second one disturb the cleaning up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        for each in before:
-            signal.signal(each, signal.SIG_IGN)
-        raise _Stopped(number)
-
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"rectifier: error: {message} (see {self.prog} --help)\n")
@@ -122,6 +99,13 @@ def _axes(text: str) -> int | tuple[int, ...]:
 _axes.__name__ = "axis"  # the word in argparse's message
 
 
+def _lengths(text: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in text.split(",") if word)
+
+
+_lengths.__name__ = "chunks"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="rectifier", description="MXNet's LeakyReLU operator on files.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"rectifier {version('rectifier')}")
@@ -130,8 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     info.set_defaults(run=_info)
     apply = commands.add_parser(
         "apply",
-        help="apply an activation, or its gradient, to an .npy file of any size",
-        description="Apply an activation to the array in an .npy file, or its gradient with --grad.",
+        help="apply an activation, or its gradient, to an .npy file or Zarr store of any size",
+        description="Apply an activation to the array in an .npy file or a Zarr store, or its gradient with --grad.",
         epilog=APPLY_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -143,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_apply_arguments(apply: argparse.ArgumentParser) -> None:
     add = apply.add_argument
-    add("data", metavar="in.npy", help="the data: floats, integers or bools")
+    add(
+        "data", metavar="in.npy", help="the data: floats, integers or bools; what has .zarr in its path is a Zarr store"
+    )
     add("-o", "--output", metavar="out.npy", required=True, help="where the result goes; an old file is replaced")
     add("--act-type", default="leaky", metavar="NAME", help=f"one of {', '.join(ACTIVATIONS)} (default: leaky)")
     add("--slope", type=float, default=SLOPE, help="of leaky and elu (default: %(default)s)")
@@ -157,6 +143,11 @@ def _add_apply_arguments(apply: argparse.ArgumentParser) -> None:
     add("--grad-gamma", metavar="dg.npy", help="where the gradient of gamma goes")
     add("--dtype", choices=["bfloat16"], help="what files with 2-byte elements of unknown kind (V2) hold")
     add("--threads", type=int, metavar="N", help="threads to use (default: as many as there are CPUs)")
+    add("--chunks", type=_lengths, metavar="N,N", help="chunks of a store that is written (default: the input's)")
+    add(
+        "--zarr-format", type=int, choices=[2, 3], help="format of a store that is written (default: the input's, or 3)"
+    )
+    add("--scheduler", metavar="tcp://HOST:PORT", help="let the workers of a Dask cluster do it; they share the files")
 
 
 def _apply(options: argparse.Namespace) -> None:
@@ -164,11 +155,11 @@ def _apply(options: argparse.Namespace) -> None:
     with _operator(options) as operator:
         if operator.key is not None and options.rng is None:
             print(f"rectifier: drew --rng {operator.key}", file=sys.stderr)
-        outputs = [Replacement(path) for path in (options.output, options.grad_gamma) if path is not None]
+        outputs = [_output(options, *each) for each in zip(_outputs(options), operator.stores, strict=False)]
         try:
             for output in outputs:
                 output.open()
-            _write(operator, *outputs, name=os.path.basename(options.data))
+            _write(operator, *outputs, options=options)
             for output in outputs:
                 output.finish()
             for output in outputs:
@@ -178,18 +169,37 @@ def _apply(options: argparse.Namespace) -> None:
                 output.discard()
 
 
+def _outputs(options: argparse.Namespace) -> list[str]:
+    return [path for path in (options.output, options.grad_gamma) if path is not None]
+
+
+def _output(options: argparse.Namespace, path: str, like: ArrayStore | None) -> Output:
+    """Gamma's gradient keeps the chunks of gamma."""
+    if is_store(path):
+        chunks = options.chunks if path == options.output else None
+        return StoreReplacement(path, like, chunks, options.zarr_format)
+    return Replacement(path)
+
+
 def _write(
-    operator: PiecewiseOperator, output: Replacement, d_gamma_output: Replacement | None = None, *, name: str
+    operator: PiecewiseOperator, output: Output, d_gamma_output: Output | None = None, *, options: argparse.Namespace
 ) -> None:
-    output.write_header(operator.shape, operator.dtype, fortran=operator.fortran)
-    with _progress(math.prod(operator.shape) * operator.dtype.itemsize, name) as progress:
-        for piece in operator.pieces():
-            output.write(piece)
-            progress.update(piece.nbytes)
+    output.begin(operator.shape, operator.dtype, fortran=operator.fortran)
+    size, name = math.prod(operator.shape) * operator.dtype.itemsize, os.path.basename(os.path.normpath(options.data))
+    with progress_bar(size, name) as progress:
+        if options.scheduler is not None:
+            from .cluster import compute_on_cluster
+
+            assert isinstance(output, StoreReplacement)
+            compute_on_cluster(options.scheduler, operator, output, progress.update)
+        else:
+            for box, piece in operator.pieces(output.chunks):
+                output.put(box, piece)
+                progress.update(piece.nbytes)
     if d_gamma_output is not None:
         d_gamma = operator.d_gamma()
-        d_gamma_output.write_header(d_gamma.shape, d_gamma.dtype, fortran=False)
-        d_gamma_output.write(d_gamma)
+        d_gamma_output.begin(d_gamma.shape, d_gamma.dtype, fortran=False)
+        d_gamma_output.put(tuple(slice(0, n) for n in d_gamma.shape), d_gamma)
 
 
 def _operator(options: argparse.Namespace) -> PiecewiseOperator:
@@ -223,13 +233,27 @@ def _check_options(options: argparse.Namespace) -> None:
         raise InputError("--grad-gamma needs --grad and --gamma")
     if options.grad is not None and options.act_type == "rrelu" and options.training and options.rng is None:
         raise InputError("--grad needs the --rng that the slopes were drawn with")
+    _check_store_options(options)
     inputs = [("the input", options.data), ("--gamma", options.gamma), ("--grad", options.grad)]
-    for output in (options.output, options.grad_gamma):
+    for output in _outputs(options):
         for name, path in inputs:
-            if output is not None and path is not None and _same_file(output, path):
+            if path is not None and _same_file(output, path):
                 raise InputError(f"{output} is both an output and {name}")
     if options.grad_gamma is not None and _same_file(options.output, options.grad_gamma):
         raise InputError(f"{options.output} is named for both outputs")
+
+
+def _check_store_options(options: argparse.Namespace) -> None:
+    if options.chunks is not None and not is_store(options.output):
+        raise InputError("--chunks needs an output with .zarr in its path")
+    if options.zarr_format is not None and not any(map(is_store, _outputs(options))):
+        raise InputError("--zarr-format needs an output with .zarr in its path")
+    if options.scheduler is None:
+        return
+    if not is_store(options.output):
+        raise InputError("--scheduler needs an output with .zarr in its path: workers cannot share one .npy file")
+    if options.threads is not None:
+        raise InputError("--threads must be left out with --scheduler: each task takes one thread of its worker")
 
 
 def _same_file(one: str, other: str) -> bool:
@@ -238,38 +262,6 @@ def _same_file(one: str, other: str) -> bool:
     with suppress(OSError):
         return os.path.samefile(one, other)
     return False
-
-
-def _progress(size: int, name: str) -> Any:
-    """A progress bar on a terminal: tqdm's if it is there."""
-    if not sys.stderr.isatty():
-        return _Percent(0)
-    try:
-        from tqdm import tqdm  # type: ignore[import-untyped]
-    except ImportError:
-        return _Percent(size)
-    return tqdm(total=size, desc=name, unit="B", unit_scale=True, unit_divisor=1024)
-
-
-class _Percent:
-    """A count of percent, silent if there is nothing to count."""
-
-    def __init__(self, size: int) -> None:
-        self._size, self._done, self._shown = size, 0, -1
-
-    def __enter__(self) -> _Percent:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown >= 0:
-            print(file=sys.stderr)
-
-    def update(self, count: int) -> None:
-        self._done += count
-        percent = 100 * self._done // self._size if self._size else -1
-        if percent > self._shown:
-            self._shown = percent
-            print(f"\r{percent:3d} %", end="", file=sys.stderr, flush=True)
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import stat
@@ -13,13 +14,14 @@ import ml_dtypes
 import numpy as np
 from numpy.lib import format as npy
 
-__all__ = ["ArrayFile", "Box", "InputError", "boxes"]
+__all__ = ["ArrayFile", "Box", "InputError", "boxes", "checked_dtype", "chunk_boxes", "runs"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Box = tuple[slice, ...]  # one slice for each axis, with start and stop, step 1
 
 # Where a box is scattered over the file, one read covers up to this many bytes, gaps included.
 _GATHERED_BYTES = 1 << 20
+_BFLOAT16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -45,6 +47,8 @@ class ArrayFile:
         As stored: its byte order may be foreign.
     fortran : bool
         Whether the first axis is the one whose neighbours lie side by side.
+    chunks : None
+        As of an array that is not stored in chunks.
 
     Raises
     ------
@@ -52,14 +56,16 @@ class ArrayFile:
         If the file is not an `.npy` file of plain numbers, is shorter than its header says or cannot be read.
     """
 
+    chunks = None
+
     def __init__(self, path: str | os.PathLike[str], *, bfloat16: bool = False) -> None:
         self.path = Path(path)
         self._file = _open_for_reading(self.path)
         try:
             header = _read_header(self.path, self._file)
-            self.shape, fortran, self.dtype = header
+            self.shape, fortran, dtype = header
             self._start = self._file.tell()
-            self._check_dtype(bfloat16)
+            self.dtype = checked_dtype(self.path, dtype, bfloat16)
             self._check_length()
         except BaseException:
             self._file.close()
@@ -131,21 +137,24 @@ class ArrayFile:
         except OSError as error:
             raise InputError(f"cannot read {self.path}: {error.strerror}") from None
 
-    def _check_dtype(self, bfloat16: bool) -> None:
-        if self.dtype.hasobject:
-            raise InputError(f"{self.path} holds Python objects; it must hold numbers")
-        if self.dtype == np.dtype("V2"):
-            if not bfloat16:
-                raise InputError(f"{self.path} holds 2-byte elements of unknown kind (V2); --dtype bfloat16 reads them")
-            self.dtype = np.dtype(ml_dtypes.bfloat16)
-        elif self.dtype.kind not in "biuf":
-            raise InputError(f"{self.path} must hold floats, integers or bools, got {self.dtype}")
-
     def _check_length(self) -> None:
         needed = self._start + math.prod(self.shape) * self.dtype.itemsize
         length = os.fstat(self._file.fileno()).st_size
         if length < needed:
             raise InputError(f"{self.path} is truncated: its header promises {needed} bytes, it has {length}")
+
+
+def checked_dtype(path: Path, dtype: np.dtype[Any], bfloat16: bool) -> np.dtype[Any]:
+    """The type of a file's elements, if they are real numbers."""
+    if dtype.hasobject:
+        raise InputError(f"{path} holds Python objects; it must hold numbers")
+    if dtype == np.dtype("V2"):
+        if not bfloat16:
+            raise InputError(f"{path} holds 2-byte elements of unknown kind (V2); --dtype bfloat16 reads them")
+        return _BFLOAT16
+    if dtype.kind not in "biuf":
+        raise InputError(f"{path} must hold floats, integers or bools, got {dtype}")
+    return dtype
 
 
 def boxes(shape: tuple[int, ...], most: int, *, fortran: bool = False) -> Iterator[Box]:
@@ -161,6 +170,30 @@ def boxes(shape: tuple[int, ...], most: int, *, fortran: bool = False) -> Iterat
             part = [slice(start, min(start + step, stored[axis]))] if stored else []
             box = (*(slice(i, i + 1) for i in outer), *part, *whole)
             yield box[::-1] if fortran else box
+
+
+def chunk_boxes(shape: tuple[int, ...], chunks: tuple[int, ...], most: int) -> Iterator[Box]:
+    """Cut an array into boxes of whole chunks, in C order: of at most `most` elements where a chunk has no more."""
+    if 0 in shape:
+        return
+    steps = list(chunks)
+    for axis in reversed(range(len(shape))):
+        steps[axis] *= max(1, most // math.prod(steps))
+        if steps[axis] < shape[axis]:
+            break
+        steps[axis] = chunks[axis] * -(-shape[axis] // chunks[axis])
+    for corner in itertools.product(*(range(0, n, step) for n, step in zip(shape, steps, strict=True))):
+        yield tuple(slice(i, min(i + step, n)) for i, step, n in zip(corner, steps, shape, strict=True))
+
+
+def runs(shape: tuple[int, ...], box: Box) -> Iterator[tuple[tuple[int, ...], int]]:
+    """The parts of a box that lie in one piece in C order: the place of each in the box, and its first index in all."""
+    lengths = [part.stop - part.start for part in box]
+    axis = max((k for k, n in enumerate(shape) if lengths[k] < n), default=0)
+    steps = [math.prod(shape[k + 1 :]) for k in range(len(shape))]
+    start = sum(part.start * step for part, step in zip(box, steps, strict=True))
+    for outer in np.ndindex(*lengths[:axis]):
+        yield outer, start + sum(i * step for i, step in zip(outer, steps, strict=False))
 
 
 def _open_for_reading(path: Path) -> BinaryIO:

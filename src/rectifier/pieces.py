@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from types import TracebackType
@@ -10,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from .backends.numpy import BFLOAT16, _aligned_gamma, _apply, _as_floats
-from .files import ArrayFile, Box, InputError, boxes
+from .files import ArrayFile, Box, InputError, boxes, chunk_boxes
 from .gamma import gamma_axes
 from .operator import _check
 from .parameters import LOWER_BOUND, SLOPE, UPPER_BOUND
 from .parts import d_gamma_dtype, gamma_sums, index_steps, rounded_sums
+from .stores import ArrayStore, is_store
 
 __all__ = ["PiecewiseOperator"]
 
@@ -25,12 +28,12 @@ _PIECE_BYTES = 1 << 24
 
 
 class PiecewiseOperator:
-    """The value of the operator on a file's array, or its gradient, in pieces in the order of storage.
+    """The value of the operator on a file's array, or its gradient, in pieces.
 
     Parameters
     ----------
     data : path-like
-        The `.npy` file with the data.
+        The `.npy` file, or the array in a Zarr store, with the data.
     gamma, d_out : path-like, optional
         Files with prelu's gamma, and with the gradient of the output. Given that, the pieces are the data's gradient.
     bfloat16 : bool
@@ -66,17 +69,34 @@ class PiecewiseOperator:
     ) -> None:
         # A path is no array of any library: the back-end is NumPy's.
         call, _, self.key = _check(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
+        # What makes the same operator in another process, wherever that works.
+        self.arguments: dict[str, Any] = {
+            "data": os.path.abspath(data),
+            "gamma": None if gamma is None else os.path.abspath(gamma),
+            "act_type": act_type,
+            "slope": slope,
+            "lower_bound": lower_bound,
+            "upper_bound": upper_bound,
+            "training": training,
+            "rng": rng if self.key is None else self.key,
+            "axis": axis,
+            "d_out": None if d_out is None else os.path.abspath(d_out),
+            "sum_gamma": sum_gamma,
+            "bfloat16": bfloat16,
+        }
         with ExitStack() as files:
 
-            def opened(path: str | None) -> ArrayFile | None:
-                return None if path is None else files.enter_context(ArrayFile(path, bfloat16=bfloat16))
+            def opened(path: str) -> ArrayFile | ArrayStore:
+                if is_store(path):
+                    return files.enter_context(ArrayStore(path, bfloat16=bfloat16))
+                return files.enter_context(ArrayFile(path, bfloat16=bfloat16))
 
-            self._data = files.enter_context(ArrayFile(data, bfloat16=bfloat16))
+            self._data = opened(data)
             if bfloat16 and self._data.dtype != BFLOAT16:
                 raise InputError(
                     f"{data} holds {self._data.dtype}; --dtype bfloat16 is for elements of unknown kind (V2)"
                 )
-            self._gamma, self._d_out = opened(gamma), opened(d_out)
+            self._gamma, self._d_out = (None if path is None else opened(path) for path in (gamma, d_out))
             nothing = _as_floats("data", np.empty(0, self._data.dtype))
             self.shape, self.dtype, self.fortran = self._data.shape, nothing.dtype, self._data.fortran
             self._call = call.rounded(self.dtype == np.float64)
@@ -92,11 +112,56 @@ class PiecewiseOperator:
     ) -> None:
         self._files.close()
 
-    def pieces(self) -> Iterator[Array]:
-        """The pieces in the order of storage, each one-dimensional and valid until the next."""
-        for box in boxes(self.shape, _PIECE_BYTES // self.dtype.itemsize, fortran=self.fortran):
-            piece = self._compute(box)
-            yield (piece.T if self.fortran else piece).reshape(-1)
+    @property
+    def sums_gamma(self) -> bool:
+        """Whether gamma's gradient is wanted too."""
+        return self._sums is not None
+
+    @property
+    def stores(self) -> tuple[ArrayStore | None, ArrayStore | None]:
+        """The stores that data and gamma are in; None where it is none."""
+        data, gamma = (one if isinstance(one, ArrayStore) else None for one in (self._data, self._gamma))
+        return data, gamma
+
+    def boxes(self, chunks: tuple[int, ...] | None = None) -> list[Box]:
+        """How the array is cut into pieces: along the output's chunks and, where both fit, the data's.
+
+        This depends on shapes and chunks alone, as does the order of gamma's sums.
+        """
+        most, read = _PIECE_BYTES // self.dtype.itemsize, self._data.chunks
+        if chunks is None and read is None:
+            return list(boxes(self.shape, most, fortran=self.fortran))
+        if chunks is not None and read is not None:
+            both = tuple(min(math.lcm(a, b), -(-n // a) * a) for a, b, n in zip(chunks, read, self.shape, strict=True))
+            chunks = both if math.prod(both) <= most else chunks
+        return list(chunk_boxes(self.shape, chunks or read or (), most))
+
+    def pieces(self, chunks: tuple[int, ...] | None = None) -> Iterator[tuple[Box, Array]]:
+        """Each box with its piece, which is valid until the next."""
+        for box in self.boxes(chunks):
+            piece, part = self.compute(box)
+            self.add(box, part)
+            yield box, piece
+
+    def compute(self, box: Box) -> tuple[Array, Array | None]:
+        """The piece of a box, and its part of gamma's gradient if that is wanted."""
+        x = _as_floats("data", self._data.read(box))  # memory of our own, so that the result takes its place
+        g = None if self._d_out is None else self._upstream(self._d_out.read(box))
+        slopes, part, steps = None, None, index_steps(self.shape)
+        if self._gamma is not None:
+            slopes = _aligned_gamma(x, self._gamma.read(box), tuple(range(x.ndim)))
+        if g is not None and slopes is not None and self._sums is not None:
+            part = gamma_sums(g, x, slopes)
+        first = sum(cut.start * step for cut, step in zip(box, steps, strict=True))
+        _apply(self._call, x, x, g, slopes, self.key, first, steps)
+        return x, part
+
+    def add(self, box: Box, part: Array | None) -> None:
+        """Add a box's part of gamma's gradient to the others."""
+        if part is not None:
+            assert self._sums is not None
+            covered = tuple(slice(0, 1) if n == 1 else cut for n, cut in zip(self._sums.shape, box, strict=True))
+            self._sums[covered] += part
 
     def d_gamma(self) -> Array:
         """The gradient of gamma, after all pieces: float64 sums, rounded once."""
@@ -120,25 +185,7 @@ class PiecewiseOperator:
         self._gamma.reshape(gamma_axes(self.shape, self._gamma_shape, axis))
         return np.zeros(self._gamma.shape) if sum_gamma else None
 
-    def _compute(self, box: Box) -> Array:
-        x = _as_floats("data", self._data.read(box))  # memory of our own, so that the result takes its place
-        g = None if self._d_out is None else self._upstream(self._d_out.read(box))
-        slopes, steps = None, index_steps(self.shape)
-        if self._gamma is not None:
-            slopes = _aligned_gamma(x, self._gamma.read(box), tuple(range(x.ndim)))
-        if g is not None and slopes is not None and self._sums is not None:
-            self._add(box, x, g, slopes)
-        first = sum(part.start * step for part, step in zip(box, steps, strict=True))
-        _apply(self._call, x, x, g, slopes, self.key, first, steps)
-        return x
-
     def _upstream(self, d_out: Array) -> Array:
         g = _as_floats("d_out", d_out)
         with np.errstate(over="ignore"):
             return g.astype(self.dtype, copy=False)
-
-    def _add(self, box: Box, x: Array, g: Array, slopes: Array) -> None:
-        """Add the piece's part of gamma's gradient."""
-        assert self._sums is not None
-        covered = tuple(slice(0, 1) if n == 1 else cut for n, cut in zip(self._sums.shape, box, strict=True))
-        self._sums[covered] += gamma_sums(g, x, slopes)

@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from .files import InputError
+from .files import Box, InputError, runs
 
-__all__ = ["Replacement"]
+__all__ = ["Replacement", "sync_folder"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -35,6 +35,8 @@ class Replacement:
     InputError
         From every method: if there is no such folder, something other than a file is in the place, or writing fails.
     """
+
+    chunks = None  # as of an output without chunks
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -59,14 +61,29 @@ class Replacement:
         except OSError as error:
             raise self._error(error) from None
 
-    def write_header(self, shape: tuple[int, ...], dtype: np.dtype[Any], *, fortran: bool) -> None:
-        """Append the header of an `.npy` file."""
+    def begin(self, shape: tuple[int, ...], dtype: np.dtype[Any], *, fortran: bool) -> None:
+        """Write the header of an `.npy` file."""
         assert self._file is not None
         header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": fortran, "shape": shape}
         try:
             npy.write_array_header_1_0(self._file, header)
+            self._start = self._file.tell()
         except OSError as error:
             raise self._error(error) from None
+        self._shape, self._fortran = shape, fortran
+
+    def put(self, box: Box, data: Array) -> None:
+        """Put the elements of a box of an `.npy` file where they belong."""
+        assert self._file is not None
+        shape = self._shape
+        if self._fortran:
+            shape, box, data = shape[::-1], box[::-1], data.T
+        for place, first in runs(shape, box):
+            try:
+                self._file.seek(self._start + first * data.itemsize)
+            except OSError as error:
+                raise self._error(error) from None
+            self.write(np.ascontiguousarray(data[place]))
 
     def finish(self) -> None:
         """Bring what was written to the disk."""
@@ -85,7 +102,7 @@ class Replacement:
             raise self._error(error) from None
         if os.name == "posix":
             with suppress(OSError):  # some file systems cannot; the file is in place all the same
-                _sync_folder(self._target.parent)
+                sync_folder(self._target.parent)
 
     def _open(self) -> None:
         old = None
@@ -115,7 +132,7 @@ class Replacement:
         return InputError(f"cannot write {self.path}: {error.strerror}")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
