@@ -86,9 +86,8 @@ def _reshape_like(values: Values, inputs: Shapes, outputs: Shapes) -> None:
 
 def permutation(values: Values, ndim: int) -> tuple[int, ...]:
     """The order of axes that transpose asks for."""
-    axes: tuple[int, ...] = tuple(axis_in(axis, ndim, "axes") for axis in values["axes"]) or tuple(
-        reversed(range(ndim))
-    )
+    given = values["axes"] or range(ndim - 1, -1, -1)
+    axes = tuple(axis_in(axis, ndim, "axes") for axis in given)
     if sorted(axes) != list(range(ndim)):
         raise ValueError(f"`axes` must be an order of {ndim} axes, got {values['axes']}")
     return axes
@@ -127,9 +126,7 @@ def length(size: int, begin: int | None, end: int | None, step: int | None) -> i
         return -1
     count = len(range(*slice(begin, end, step).indices(size)))
     if count == 0:
-        raise ValueError(
-            f"a slice from {begin} to {end} in steps of {step or 1} must take something of {size} elements"
-        )
+        raise ValueError(f"a slice of {size} elements must not be empty, got {begin} to {end} in steps of {step or 1}")
     return count
 
 

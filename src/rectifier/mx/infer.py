@@ -28,7 +28,8 @@ Rule = Callable[[Mapping[str, Any], list[T | None], list[T | None]], None]
 
 _TYPE_RULES = {**TYPE_RULES, **ARRAY_TYPE_RULES}
 # Of the operators that are not offered.
-_GRAPH_RULES = {**NETWORK_RULES, **ARRAY_RULES, **NUMBER_RULES}
+_ARRAY_RULES = {**ARRAY_RULES, **NUMBER_RULES}
+_GRAPH_RULES = {**NETWORK_RULES, **_ARRAY_RULES}
 
 
 class _Facts(Generic[T]):
@@ -55,7 +56,7 @@ class _Facts(Generic[T]):
 
     def spread(self, rule_of: Callable[[Node], Rule[T] | None]) -> None:
         """Apply the rules, forward and backward, until nothing new follows."""
-        rules = [(node, rule) for node in self.nodes if node.op is not None and (rule := rule_of(node)) is not None]
+        rules = [(node, rule) for node in self.nodes if _is_ruled(node) and (rule := rule_of(node)) is not None]
         news = True
         while news:
             news = sum(self._apply(node, rule) for node, rule in (*rules, *reversed(rules))) > 0
@@ -100,8 +101,28 @@ def _shape_rule(node: Node) -> Rule[Shape] | None:
     assert node.op is not None
     row = operator_of(node.op)
     if row is None or not row.offered:
+        _check_counts(node)
         return _GRAPH_RULES.get(node.op)
     return RULES.get(node.op, broadcast if node.op.startswith("broadcast_") else same)
+
+
+def _is_ruled(node: Node) -> bool:
+    """What should have inputs and has none is left alone."""
+    return bool(node.inputs) or node.op in _ARRAY_RULES
+
+
+def _check_counts(node: Node) -> None:
+    """Refuse inputs and outputs of another number than the rules read."""
+    row = operator_of(node.op) if node.op in _ARRAY_RULES else None
+    if row is None:
+        return
+    values = parameters_of(node)
+    counts = len(row.input_names(values)), len(row.output_names(values))
+    if (len(node.inputs), output_count(node)) != counts:
+        raise MXNetError(
+            f"there must be {counts[0]} inputs and {counts[1]} outputs, got {len(node.inputs)} and "
+            f"{output_count(node)} in node {node.name!r} (operator {node.op})"
+        )
 
 
 def _declared(node: Node, text: str) -> Shape | None:
@@ -141,6 +162,7 @@ def node_types(outputs: list[Entry], given: Mapping[str, int]) -> _Facts[int]:
 def _type_rule(node: Node) -> Rule[int] | None:
     assert node.op is not None
     row = operator_of(node.op)
+    _check_counts(node)
     known = (row is not None and row.offered) or node.op in _GRAPH_RULES
     return _TYPE_RULES.get(node.op, same_type if known else None)
 
