@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from . import shape_operators as _shape_operators  # noqa: F401 - enters its rows in the table
 from .network_shapes import NETWORK_PARAMETERS
-from .operators import Names, Operator, Values, numbered, register
+from .operators import Names, Operator, Values, register
 
 __all__ = ["FLUENT"]
 
@@ -52,17 +53,6 @@ def _shown_if(key: str, count: int = 3) -> Callable[[Values], int]:
     return lambda values: count if _is_true(values, key) else 1
 
 
-def _numbered(key: str) -> Callable[[Values], Names]:
-    """As many outputs as the parameter says."""
-
-    def names(values: Values) -> Names:
-        text = str(values.get(key, "1"))
-        count = int(text) if text.isdecimal() and int(text) < 2**16 else 1
-        return ("output",) if count == 1 else numbered("output", count)
-
-    return names
-
-
 def _optional_bias(values: Values) -> Names:
     return ("data", "weight") if _is_true(values, "no_bias") else ("data", "weight", "bias")
 
@@ -93,25 +83,13 @@ _ROWS = (
         Operator(name, ("data", "gamma", "beta"), ("output", "mean", "std"), visible=_shown_if("output_mean_var"))
         for name in ("LayerNorm", "GroupNorm")
     ),
-    Operator("SliceChannel", outputs=_numbered("num_outputs"), aliases=("split",)),
     Operator("SoftmaxOutput", ("data", "label"), aliases=("Softmax",)),
     *(
         Operator(name, ("data", "label"))
         for name in ("LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput", "SVMOutput")
     ),
     Operator("IdentityAttachKLSparseReg", ("data", "moving_avg"), mutated=(1,), initial={"moving_avg": '["zero", {}]'}),
-    Operator("Concat", (), aliases=("concat",)),
-    Operator("Reshape", aliases=("reshape",)),
     Operator("Pad", aliases=("pad",)),
-    Operator("SwapAxis", aliases=("swapaxes",)),
-    Operator("slice", aliases=("crop",)),
-    Operator("reverse", aliases=("flip",)),
-    Operator("broadcast_axis", aliases=("broadcast_axes",)),
-    Operator("max", aliases=("max_axis",)),
-    Operator("min", aliases=("min_axis",)),
-    Operator("_logical_and", ("lhs", "rhs"), aliases=("_Logical_And",)),
-    Operator("_logical_or", ("lhs", "rhs"), aliases=("_Logical_Or",)),
-    Operator("_logical_xor", ("lhs", "rhs"), aliases=("_Logical_Xor",)),
     Operator("_contrib_MultiBoxTarget", ("anchor", "label", "cls_pred"), ("loc_target", "loc_mask", "cls_target")),
     *(
         Operator(

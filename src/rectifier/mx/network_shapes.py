@@ -50,12 +50,6 @@ NETWORK_PARAMETERS: dict[str, tuple[Parameter, ...]] = {
     ),
     "BatchNorm": (Parameter("axis", integer, 1), Parameter("output_mean_var", boolean, False)),
     "LayerNorm": (Parameter("axis", integer, -1), Parameter("output_mean_var", boolean, False)),
-    "Concat": (Parameter("dim", integer, 1),),
-    "SliceChannel": (
-        Parameter("num_outputs", integer, 1),
-        Parameter("axis", integer, 1),
-        Parameter("squeeze_axis", boolean, False),
-    ),
 }
 
 
