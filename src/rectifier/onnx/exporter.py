@@ -144,6 +144,10 @@ def _array(value: Any) -> Array:
     return np.asarray(value.asnumpy() if hasattr(value, "asnumpy") else value)
 
 
+def _untranslated(entry: Entry) -> str:
+    return f"output {entry.output} of {entry.node.name!r} (operator {entry.node.op}) has no translation"
+
+
 class _Export:
     """The steps of one export."""
 
@@ -267,10 +271,7 @@ class _Export:
     def _input_of(self, node: Node, entry: Entry) -> Tensor:
         tensor = self._tensors.get((id(entry.node), entry.output))
         if tensor is None:
-            self._problems.append(
-                f"output {entry.output} of {entry.node.name!r} (operator {entry.node.op}) has no translation, which "
-                f"node {node.name!r} reads"
-            )
+            self._problems.append(f"{_untranslated(entry)}, which node {node.name!r} reads")
             return self._unread(entry)
         return tensor
 
@@ -296,6 +297,8 @@ class _Export:
     def _head(self, i: int, entry: Entry, outputs: dict[tuple[int, int], str]) -> ValueInfoProto:
         """An output of the model. ONNX wants a node behind each, and each once."""
         key = (id(entry.node), entry.output)
+        if key not in self._tensors:
+            raise ValueError(_untranslated(entry))
         tensor = self._tensors[key]
         earlier = [(id(other.node), other.output) for other in self._symbol.outputs[:i]]
         name = tensor.name

@@ -96,6 +96,8 @@ def _mean(call: Call, *, include: bool) -> str:
         source, windows = _bordered(call, data, _windows(call), 0.0)
         windows = replace(windows, after=extra)
     if not _fits(windows):
+        if data.shape is None or -1 in data.shape[2:]:
+            raise ValueError("the sizes of the data must be known where strides are longer than the kernel")
         raise ValueError(
             f"windows of {tuple(windows.kernel)} must not lie outside the data, where there is nothing to average: "
             f"got `stride` {tuple(windows.stride)} and `pad` {tuple(call.values['pad'])}"
