@@ -55,10 +55,14 @@ def _enter_with_number(name: str, compute: Two) -> None:
     function(name)(with_number)
 
 
+def _number_first(compute: Two) -> Two:
+    return lambda x, number: compute(number, x)
+
+
 for _name, _compute in _WITH_NUMBER.items():
     _enter_with_number(f"_{_name}_scalar", _compute)
-for _name in ("minus", "div", "power"):
-    _enter_with_number(f"_r{_name}_scalar", lambda x, number, compute=_WITH_NUMBER[_name]: compute(number, x))
+for _name, _compute in {"minus": operator.sub, "div": operator.truediv, "power": operator.pow}.items():
+    _enter_with_number(f"_r{_name}_scalar", _number_first(_compute))
 
 # --- logic: 0 and 1 in the data's dtype
 

@@ -35,7 +35,6 @@ class BatchNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Any:
         x = input if self.axis == 1 else input.movedim(self.axis, 1)
         mean, var = self.running_mean, self.running_var
-        assert mean is not None and var is not None
         if self.training and not self.use_global_stats:
             result, mean, var = _by_batch(x, self.weight, self.bias, self.eps)
             with torch.no_grad():
