@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import torch
@@ -15,11 +16,28 @@ from torch import Tensor, nn
 from .. import leaky_relu
 from .. import torch as modules
 from .compute import COMPUTE
+from .operators import operator_of
 from .torch_table import FUNCTIONS, Values, fill, function, layer
 
 __all__ = ["cbrt", "torch_dtype"]
 
 FUNCTIONS.update(COMPUTE)
+
+# --- of two or more: MXNet wants one dtype, and torch's autocast makes two
+
+
+def _promoted(compute: Callable[..., Any]) -> Callable[..., Any]:
+    def of_one_dtype(tensors: list[Tensor], values: Values, training: bool) -> Any:
+        dtype = reduce(torch.promote_types, (tensor.dtype for tensor in tensors))
+        return compute([tensor.to(dtype) for tensor in tensors], values, training)
+
+    return of_one_dtype
+
+
+for _name in COMPUTE:
+    _row = operator_of(_name)
+    if _row is not None and (_row.count or _row.inputs == ("lhs", "rhs")):
+        function(_name)(_promoted(COMPUTE[_name]))
 
 # --- with a number
 

@@ -107,7 +107,7 @@ class Builder:
             else:
                 if entry.output >= _returned(entry.node):
                     self.problems.append(
-                        f"{entry.node.name} ({entry.node.op}): its output {entry.output} is MXNet's own"
+                        f"{entry.node.name} ({entry.node.op}): its output {entry.output} is for MXNet's own gradient"
                     )
                 whole = self.whole[id(entry.node)]
                 self.known[entry] = self.graph.call_function(operator.getitem, (whole, entry.output))

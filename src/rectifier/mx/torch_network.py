@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
@@ -116,7 +117,7 @@ def from_torch(module: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
     if names is None:
         raise TypeError(f"`module` must be made by `to_torch`, got {type(module).__name__}")
     state = module.state_dict()
-    return {name: state[key].detach().cpu().numpy().copy() for key, name in names.items()}
+    return {name: _array(state[key]) for key, name in names.items()}
 
 
 def read_params(params: Mapping[str, Any] | str | os.PathLike[str] | None) -> dict[str, Any]:
@@ -187,6 +188,14 @@ def _fixed_gammas(heads: list[Entry]) -> set[str]:
         for place, entry in enumerate(node.inputs):
             (fixed if holds and place == 1 else other).add(entry.node.name)
     return fixed - other
+
+
+def _array(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """A copy."""
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16).copy()
+    return tensor.numpy().copy()
 
 
 def _tensor(array: Any) -> Tensor:

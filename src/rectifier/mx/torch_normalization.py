@@ -73,7 +73,7 @@ def _batch_norm_layer(values: Values, tensors: Sequence[Tensor]) -> nn.Module:
         gamma = torch.ones_like(gamma) if gamma.requires_grad else gamma
     with torch.device("meta"):
         module = BatchNorm(beta.numel(), values)
-    return fill(module, weight=gamma, bias=beta, running_mean=mean.detach(), running_var=var.detach())
+    return fill(module, weight=gamma, bias=beta, running_mean=mean, running_var=var)
 
 
 @function(*_BATCH_NORMS)
