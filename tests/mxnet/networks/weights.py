@@ -1,5 +1,6 @@
 """Random weights with which every layer of a network matters. Runs in MXNet's interpreter."""
 
+import json
 import zlib
 
 import numpy as np
@@ -48,19 +49,22 @@ def argument(name, shape, attributes):
     """One trained array, by what its name ends in."""
     rng = generator(name)
     if name.endswith("_weight"):
-        return rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape).astype("f")
+        scores = name.startswith("fc1_") or "_cls_" in name  # of classes: softmax of larger numbers is 0 or 1
+        return (rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape) * (0.2 if scores else 1)).astype("f")
     if "__mean__" in attributes:
         return (float(attributes["__mean__"]) * rng.uniform(0.5, 1.5, shape)).astype("f")
-    if name.endswith("_bn_gamma") or name.endswith("bn1_gamma") or name.endswith("fc1_gamma"):
-        return rng.uniform(0.5, 1.5, shape).astype("f")
-    if name.endswith("_gamma"):  # prelu's slopes among them
+    if name.endswith("_act_gamma"):
         return rng.uniform(-0.25, 0.75, shape).astype("f")
+    if name.endswith("_gamma"):
+        return rng.uniform(0.5, 1.5, shape).astype("f")
     return rng.normal(0, 0.2, shape).astype("f")
 
 
 def statistics(mx, symbol, arguments, states):
     """Moving statistics: those of this input's activations, each off by a random amount."""
-    norms = {node.name: node.get_children()[0] for node in symbol.get_internals() if node.attr("op_name") == "BatchNorm"}
+    internals = symbol.get_internals()
+    names = [node["name"] for node in json.loads(symbol.tojson())["nodes"] if node["op"] == "BatchNorm"]
+    norms = {name: internals[f"{name}_output"].get_children()[0] for name in names}
     heads = mx.sym.Group(list(norms.values()))
     everything = {name: mx.nd.array(array) for name, array in {**arguments, **states}.items()}
     own = {name: everything[name] for name in heads.list_arguments()}
