@@ -11,7 +11,6 @@ import io
 import sys
 
 import numpy as np
-
 from random_steps import STEPS, head
 
 SMALLEST, LARGEST = 8, 6000  # elements in a value between two steps
@@ -71,7 +70,7 @@ class Draft:
     def formula(self, text, *values):
         """The symbol that a formula such as ``tanh({0}) * {1}`` describes."""
         names = {key: getattr(self.sym, key) for key in dir(self.sym) if not key.startswith("_")}
-        return eval(text.format("a", "b"), {**names, **dict(zip("ab", values))})
+        return eval(text.format("a", "b"), {**names, **dict(zip("ab", values, strict=False))})
 
     # --- growth
 
@@ -141,8 +140,8 @@ def arrays_for(symbol, inputs, limits, seed):
             return rng.normal(0, 1, shape).astype("f")
         return rng.uniform(-1, 1, shape).astype("f")
 
-    named = [*zip(symbol.list_arguments(), arguments), *zip(symbol.list_auxiliary_states(), states)]
-    return {name: array(name, shape) for name, shape in named}
+    names = symbol.list_arguments() + symbol.list_auxiliary_states()
+    return {name: array(name, shape) for name, shape in zip(names, arguments + states, strict=True)}
 
 
 def forward(mx, symbol, arrays):
@@ -158,7 +157,8 @@ def depends_on_data(mx, symbol, arrays, outputs):
     if "data" not in arrays:
         return False
     others = forward(mx, symbol, {**arrays, "data": arrays["data"][..., ::-1] * 0.7 + 0.1})
-    return any(np.abs(one - other).max() > 1e-3 * np.abs(one).max() for one, other in zip(outputs, others))
+    pairs = zip(outputs, others, strict=True)
+    return any(np.abs(one - other).max() > 1e-3 * np.abs(one).max() for one, other in pairs)
 
 
 def run(mx, seed, steps=None):

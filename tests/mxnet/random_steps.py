@@ -26,7 +26,9 @@ def window(d, shape, dilated=False, largest=3):
     kernel = [d.integer(1, min(largest, size)) for size in shape[2:]]
     dilate = [d.integer(1, 2) if dilated else 1 for _ in kernel]
     found = {"kernel": kernel, "stride": [d.integer(1, 2) for _ in range(count)]}
-    found["pad"] = [d.integer(0, (k - 1) * rate // 2 + (1 if dilated else 0)) for k, rate in zip(kernel, dilate)]
+    found["pad"] = [
+        d.integer(0, (k - 1) * rate // 2 + (1 if dilated else 0)) for k, rate in zip(kernel, dilate, strict=True)
+    ]
     if dilated:
         found["dilate"] = dilate
     return {key: tuple(values) for key, values in found.items()}
@@ -58,7 +60,7 @@ WINDOW = ("kernel", "stride", "pad")
 
 
 def reached(kernel, stride, pad, size):
-    """Whether the last window of the full convention lies on the data at all: MXNet gives nonsense where it does not."""
+    """Whether the last window of the full convention lies on the data: MXNet gives nonsense where it does not."""
     return -(-(size + 2 * pad - kernel) // stride) * stride - pad < size
 
 
@@ -73,7 +75,12 @@ def pooling(d, x, shape):
     if kind == "avg":
         options["count_include_pad"] = d.chance()
     if d.chance(0.2):
-        options = {"global_pool": True, "pool_type": kind, "kernel": options["kernel"], **({"p_value": 2} if kind == "lp" else {})}
+        options = {
+            "global_pool": True,
+            "pool_type": kind,
+            "kernel": options["kernel"],
+            **({"p_value": 2} if kind == "lp" else {}),
+        }
     return d.sym.Pooling(x, name=d.name("pool"), **options)
 
 
@@ -102,7 +109,14 @@ def l2_norm(d, x, shape):
 
 @step(1, (4,))
 def local_response(d, x, shape):
-    return d.sym.LRN(x, nsize=d.choice([n for n in (1, 3, 5) if n <= shape[1]]), alpha=d.choice([1e-4, 0.1]), knorm=2.0, name=d.name("lrn"))
+    size = d.choice([size for size in (1, 3, 5) if size <= shape[1]])
+    return d.sym.LRN(
+        x,
+        nsize=d.choice([n for n in (1, 3, 5) if n <= shape[1]]),
+        alpha=d.choice([1e-4, 0.1]),
+        knorm=2.0,
+        name=d.name("lrn"),
+    )
 
 
 @step(6)
@@ -170,13 +184,17 @@ def with_reduction(d, x, shape):
             return None
         options["exclude"] = True
     reduced = getattr(d.sym, d.choice(["mean", "max", "min", "sum"]))(x, **options)
-    return d.formula(d.choice(["broadcast_sub({0}, {1})", "broadcast_mul({0}, sigmoid({1}))", "broadcast_add({0}, {1})"]), x, reduced)
+    return d.formula(
+        d.choice(["broadcast_sub({0}, {1})", "broadcast_mul({0}, sigmoid({1}))", "broadcast_add({0}, {1})"]), x, reduced
+    )
 
 
 @step(2, (3, 4, 5))
 def reduction(d, x, shape):
     axis = d.integer(2, len(shape) - 1)
-    return getattr(d.sym, d.choice(["mean", "sum", "max", "min"]))(x, axis=d.choice([axis, axis - len(shape)]), name=d.name("reduce"))
+    return getattr(d.sym, d.choice(["mean", "sum", "max", "min"]))(
+        x, axis=d.choice([axis, axis - len(shape)]), name=d.name("reduce")
+    )
 
 
 @step(4)
@@ -226,7 +244,7 @@ def slice_axis(d, x, shape):
 @step(2)
 def slice_all(d, x, shape):
     begin = [d.integer(0, size - 1) for size in shape]
-    end = [d.choice([None, d.integer(low + 1, size)]) for low, size in zip(begin, shape)]
+    end = [d.choice([None, d.integer(low + 1, size)]) for low, size in zip(begin, shape, strict=True)]
     options = {"step": tuple(d.integer(1, 2) for _ in shape)} if d.chance(0.3) else {}
     return d.sym.slice(x, begin=tuple(begin), end=tuple(end), name=d.name("slice"), **options)
 
@@ -339,7 +357,11 @@ def batch_dot(d, x, shape):
 @step(1)
 def broadcast_parameter(d, x, shape):
     kept = tuple(size if d.chance() else 1 for size in shape)
-    return d.formula(d.choice(["broadcast_mul({0}, {1})", "broadcast_add({0}, {1})", "broadcast_minimum({0}, {1})"]), x, d.parameter(kept))
+    return d.formula(
+        d.choice(["broadcast_mul({0}, {1})", "broadcast_add({0}, {1})", "broadcast_minimum({0}, {1})"]),
+        x,
+        d.parameter(kept),
+    )
 
 
 def head(d, x, shape):

@@ -51,9 +51,7 @@ NETWORKS = {
         "retinaface.retinaface", (1, 3, 640, 640), (2, 3, 72, 104), {"width": 0.125, "filters": 16}
     ),
     "DCGAN generator": Network("dcgan.generator", (1, 100, 1, 1), (2, 100, 1, 1), {"width": 0.125}, None, 3_576_704),
-    "DCGAN discriminator": Network(
-        "dcgan.discriminator", (1, 3, 64, 64), LITTLE, {"width": 0.125}, None, 2_765_568
-    ),
+    "DCGAN discriminator": Network("dcgan.discriminator", (1, 3, 64, 64), LITTLE, {"width": 0.125}, None, 2_765_568),
     "SSD-VGG16": Network(
         "ssd.ssd_vgg16", (1, 3, 300, 300), (1, 3, 300, 300), {"width": 0.0625, "classes": 4}, None, 26_285_486
     ),

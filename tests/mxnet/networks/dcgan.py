@@ -1,4 +1,4 @@
-"""DCGAN's two networks: Radford et al., "Unsupervised Representation Learning" (2015), as MXNet's examples have them."""
+"""DCGAN's two networks: Radford et al., "Unsupervised Representation Learning" (2015), with their usual sizes."""
 
 from .layers import convolution, norm, relu, scaled
 

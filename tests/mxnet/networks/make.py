@@ -36,7 +36,7 @@ def forward(mx, symbol, arguments, states):
     """The outputs in inference; labels, which inference does not read, are zero."""
     shapes = {name: array.shape for name, array in arguments.items()}
     found, _, _ = symbol.infer_shape(**shapes)
-    for name, shape in zip(symbol.list_arguments(), found):
+    for name, shape in zip(symbol.list_arguments(), found, strict=True):
         if name not in arguments:
             arguments[name] = mx.nd.zeros(shape)
     return symbol.bind(mx.cpu(), arguments, aux_states=states, grad_req="null").forward(is_train=False)

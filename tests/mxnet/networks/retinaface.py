@@ -64,6 +64,6 @@ def heads(sym, data, stride):
 def retinaface(sym, width=0.25, filters=64):
     """Nine outputs: three for each stride, the coarsest first."""
     outputs = []
-    for stride, data in zip(STRIDES, pyramid(sym, backbone(sym, width), filters)):
+    for stride, data in zip(STRIDES, pyramid(sym, backbone(sym, width), filters), strict=True):
         outputs += heads(sym, context(sym, data, filters, f"rf_head_stride{stride}"), stride)
     return sym.Group(outputs)

@@ -9,9 +9,7 @@ def convolutions(sym, data, counts, width, last_pool=True, full_pools=()):
     for group, count in enumerate(counts, 1):
         for i in range(1, count + 1):
             filters = scaled(min(64 * 2 ** (group - 1), 512), width)
-            data = relu(
-                sym, convolution(sym, data, filters, 3, f"conv{group}_{i}", no_bias=False), f"relu{group}_{i}"
-            )
+            data = relu(sym, convolution(sym, data, filters, 3, f"conv{group}_{i}", no_bias=False), f"relu{group}_{i}")
         results.append(data)
         if group < len(counts) or last_pool:
             convention = "full" if group in full_pools else "valid"

@@ -32,13 +32,14 @@ def arrays_of(mx, symbol, inputs):
     attributes = symbol.attr_dict()
     arguments = {
         name: argument(name, shape, attributes.get(name, {}))
-        for name, shape in zip(symbol.list_arguments(), found)
+        for name, shape in zip(symbol.list_arguments(), found, strict=True)
         if name not in inputs and name not in LABELS
     }
-    labels = {name: np.zeros(shape, "f") for name, shape in zip(symbol.list_arguments(), found) if name in LABELS}
+    named = zip(symbol.list_arguments(), found, strict=True)
+    labels = {name: np.zeros(shape, "f") for name, shape in named if name in LABELS}
     states = {
         name: (np.ones if name.endswith("var") else np.zeros)(shape, "f")
-        for name, shape in zip(symbol.list_auxiliary_states(), states)
+        for name, shape in zip(symbol.list_auxiliary_states(), states, strict=True)
     }
     if states:
         states.update(statistics(mx, symbol, {**arguments, **labels, **inputs}, states))
@@ -71,7 +72,7 @@ def statistics(mx, symbol, arguments, states):
     own_states = {name: everything[name] for name in heads.list_auxiliary_states()}
     outputs = heads.bind(mx.cpu(), own, aux_states=own_states, grad_req="null").forward(is_train=True)
     found = {}
-    for name, output in zip(norms, outputs):
+    for name, output in zip(norms, outputs, strict=True):
         data, rng = output.asnumpy().astype("d"), generator(name)
         axes = tuple(i for i in range(data.ndim) if i != 1)
         mean, size = data.mean(axes), np.sqrt((data**2).mean(axes))
