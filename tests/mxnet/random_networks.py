@@ -11,6 +11,7 @@ import io
 import sys
 
 import numpy as np
+import random_array_steps  # noqa: F401 - enters its steps
 from random_steps import STEPS, head
 
 SMALLEST, LARGEST = 8, 6000  # elements in a value between two steps
