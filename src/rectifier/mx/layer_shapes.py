@@ -138,8 +138,10 @@ def roi_pooling(values: Values, inputs: Shapes, outputs: Shapes) -> None:
 
 def adaptive_pooling(values: Values, inputs: Shapes, outputs: Shapes) -> None:
     data, sizes = inputs[0], values["output_size"] or (1,)
+    if len(sizes) > 2 or min(sizes) < 1:
+        raise ValueError(f"`output_size` must be one or two positive sizes, got {sizes}")
     if data is not None:
-        learn(outputs, 0, (*_image(data)[:2], *(sizes if len(sizes) == 2 else sizes * 2)))
+        learn(outputs, 0, (*_image(data)[:2], sizes[0], sizes[-1]))
 
 
 def resized_size(values: Values, size: int, place: int, like: Shape | None) -> int:
