@@ -17,7 +17,7 @@ from .. import torch as modules
 from .compute import COMPUTE
 from .torch_table import FUNCTIONS, Values, fill, function, layer
 
-__all__ = ["torch_dtype"]
+__all__ = ["cbrt", "torch_dtype"]
 
 FUNCTIONS.update(COMPUTE)
 
@@ -94,13 +94,13 @@ def _rint(x: Tensor) -> Tensor:
     return torch.where(x - x.floor() <= x.ceil() - x, x.floor(), x.ceil())
 
 
-def _cbrt(x: Tensor) -> Tensor:
+def cbrt(x: Tensor) -> Tensor:
     return x.sign() * x.abs().pow(1 / 3)
 
 
 _ONE: dict[str, Callable[[Tensor], Tensor]] = {
-    "rcbrt": lambda x: _cbrt(x).reciprocal(),
-    "cbrt": _cbrt,
+    "rcbrt": lambda x: cbrt(x).reciprocal(),
+    "cbrt": cbrt,
     "log2": torch.log2,
     "log10": torch.log10,
     "rint": _rint,

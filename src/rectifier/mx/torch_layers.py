@@ -184,7 +184,7 @@ def _softmin(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
 
 @function("SoftmaxActivation")
 def _softmax_activation(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return _softmax_of(tensors[0], 1 if values["mode"] == "channel" else None)
+    return F.softmax(tensors[0], 1 if values["mode"] == "channel" else -1)
 
 
 @function("SoftmaxOutput", "Softmax")

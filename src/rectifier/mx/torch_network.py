@@ -13,16 +13,25 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from . import graph, params_file, torch_arithmetic, torch_arrays, torch_indexing, torch_layers, torch_pooling
+from . import (
+    graph,
+    params_file,
+    torch_arithmetic,
+    torch_arrays,
+    torch_indexing,
+    torch_layers,
+    torch_normalization,
+    torch_pooling,
+)
 from .graph import Entry, Node, walk
-from .operators import mutated_inputs, operator_of, parameters_of, visible_count
+from .operators import mutated_inputs, operator_of, parameters_of, read_inputs, visible_count
 from .symbol import Symbol, load
-from .torch_table import FUNCTIONS, IGNORED_INPUTS, LAYERS, OWNERS, Values, fill
+from .torch_table import FUNCTIONS, LAYERS, OWNERS, Values, fill
 
 __all__ = ["Operator", "from_torch", "to_torch"]
 
 # Importing these enters their functions in the table.
-_ENTERED = (torch_arithmetic, torch_arrays, torch_indexing, torch_layers, torch_pooling)
+_ENTERED = (torch_arithmetic, torch_arrays, torch_indexing, torch_layers, torch_normalization, torch_pooling)
 
 _ATTRIBUTES = ("mxnet_names", "input_names", "output_names")
 _META = "_user_preserved_attributes"  # what torch.fx keeps of a module's own attributes in a deep copy
@@ -169,8 +178,9 @@ def read_params(params: Mapping[str, Any] | str | os.PathLike[str] | None) -> di
 def _without_labels(outputs: list[Entry]) -> list[Entry]:
     heads = graph.copy(outputs)
     for node in list(walk(heads)):
-        if node.op in IGNORED_INPUTS:
-            del node.inputs[1:]
+        row = operator_of(node.op) if node.op else None
+        if row is not None and not callable(row.unread):  # where it is, a gamma is held at 1: the module has a place
+            node.inputs = read_inputs(node)
     return heads
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .torch_arithmetic import cbrt
 from .torch_table import Values, function, layer
 
 __all__ = ["refuse_channels_last"]
@@ -59,10 +60,11 @@ def _pooling(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
     kernel, stride, pad = _window(values)
     windows = [_count(n, k, s, p, values) for n, k, s, p in zip(x.shape[2:], kernel, stride, pad, strict=True)]
     # How far the last window reaches over the axis and its padding on the left.
-    ends = [max((w - 1) * s + k - n - p, 0) for n, k, s, p, w in zip(x.shape[2:], kernel, stride, pad, windows, strict=True)]
+    axes = zip(x.shape[2:], kernel, stride, pad, windows, strict=True)
+    ends = [max((w - 1) * s + k - n - p, 0) for n, k, s, p, w in axes]
     wide = [size for pair in zip(pad[::-1], ends[::-1], strict=True) for size in pair]
     if kind == "max":
-        found = _MAX_OF[len(kernel)](F.pad(x, wide, value=float("-inf")), kernel, stride)
+        found = _MAX_OF[len(kernel)](F.pad(x, wide, value=torch.finfo(x.dtype).min), kernel, stride)
         return _first(found, windows)
     total = _first(_sums(F.pad(_power(x, values), wide), kernel, stride), windows)
     if kind == "avg":
@@ -104,11 +106,14 @@ def _first(x: Tensor, windows: Sequence[int]) -> Tensor:
 
 
 def _power(x: Tensor, values: Values) -> Tensor:
-    return x.abs().pow(values["p_value"]) if values["pool_type"] == "lp" else x
+    """MXNet takes no absolute values: with odd powers, elements of other signs cancel."""
+    return x.pow(values["p_value"]) if values["pool_type"] == "lp" else x
 
 
 def _root(x: Tensor, values: Values) -> Tensor:
-    return x.pow(1 / values["p_value"]) if values["pool_type"] == "lp" else x
+    if values["pool_type"] != "lp" or values["p_value"] == 1:
+        return x
+    return x.sqrt() if values["p_value"] == 2 else cbrt(x)
 
 
 def _pool_all(x: Tensor, kind: str, values: Values) -> Tensor:

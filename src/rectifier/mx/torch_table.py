@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-__all__ = ["FUNCTIONS", "IGNORED_INPUTS", "LAYERS", "OWNERS", "Values", "fill", "function", "layer"]
+__all__ = ["FUNCTIONS", "LAYERS", "OWNERS", "Values", "fill", "function", "layer"]
 
 Values = Mapping[str, Any]
 # (inputs, the operator's parameters, whether in training) -> the output or outputs
@@ -25,19 +25,6 @@ LAYERS: dict[str, Layer] = {}
 
 # Operators without a class of their own whose module holds the model's parameters that they read, by the inputs' names.
 OWNERS = frozenset({"InstanceNorm", "GroupNorm", "LayerNorm", "UpSampling"})
-
-# Operators that read their first input only: labels and running means are of their gradients.
-IGNORED_INPUTS = frozenset(
-    {
-        "IdentityAttachKLSparseReg",
-        "LinearRegressionOutput",
-        "LogisticRegressionOutput",
-        "MAERegressionOutput",
-        "SVMOutput",
-        "Softmax",
-        "SoftmaxOutput",
-    }
-)
 
 _Entry = TypeVar("_Entry", bound=Callable[..., Any])
 
