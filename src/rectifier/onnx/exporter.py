@@ -16,7 +16,7 @@ from ..mx.graph import Entry, Node, walk
 from ..mx.infer import node_shapes, node_types
 from ..mx.operators import output_count, output_name, parameters_of
 from ..mx.symbol import Symbol, load
-from . import activations as _activations  # noqa: F401 - enters its translators in the table
+from . import families as _families  # noqa: F401 - enters all translators in the table
 from .builder import Builder, Tensor, element_type
 from .translators import TRANSLATORS, Call
 
@@ -241,7 +241,10 @@ class _Export:
         assert node.op is not None
         self._b.scope = node.name or node.op
         inputs = tuple(self._tensors[id(entry.node), entry.output] for entry in node.inputs)
-        call = Call(self._b, node, parameters_of(node), inputs, lambda tensor: self._parameters.get(tensor.name))
+        shapes = tuple(self._shapes[Entry(node, i)] for i in range(output_count(node)))
+        call = Call(
+            self._b, node, parameters_of(node), inputs, lambda tensor: self._parameters.get(tensor.name), shapes
+        )
         try:
             results = TRANSLATORS[node.op](call)
         except ValueError as error:
