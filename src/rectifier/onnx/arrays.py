@@ -169,7 +169,7 @@ def _broadcast_like(call: Call) -> Sequence[str]:
     data, like = call.inputs
     ndim = _ndim(call)
     left, right = call.values["lhs_axes"], call.values["rhs_axes"]
-    pairs = zip(range(ndim), range(ndim)) if left is None else zip(left, right)
+    pairs = [(i, i) for i in range(ndim)] if left is None else list(zip(left, right, strict=True))
     parts: list[Part] = [1] * ndim
     for old, new in pairs:
         parts[axis_in(old, ndim, "lhs_axes")] = (like, Size((axis_in(new, len(known_shape(like)), "rhs_axes"),)))
