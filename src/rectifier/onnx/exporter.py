@@ -16,7 +16,7 @@ from ..mx.graph import Entry, Node, walk
 from ..mx.infer import node_shapes, node_types
 from ..mx.operators import output_count, output_name, parameters_of, read_inputs
 from ..mx.symbol import Symbol, load
-from . import table as _table  # noqa: F401 - fills the table of translators
+from . import families as _families  # noqa: F401 - enters all translators in the table
 from .builder import Builder, Tensor, element_type
 from .translators import TRANSLATORS, Call
 
@@ -251,7 +251,10 @@ class _Export:
         assert node.op is not None
         self._b.scope = node.name or node.op
         inputs = self._inputs(node)
-        call = Call(self._b, node, parameters_of(node), inputs, lambda tensor: self._parameters.get(tensor.name))
+        shapes = tuple(self._shapes[Entry(node, i)] for i in range(output_count(node)))
+        call = Call(
+            self._b, node, parameters_of(node), inputs, lambda tensor: self._parameters.get(tensor.name), shapes
+        )
         try:
             results = TRANSLATORS[node.op](call)
         except ValueError as error:  # go on, to find all
