@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, helper
+
+from .weights import Held, Weight
 
 __all__ = ["Builder", "Tensor", "element_type"]
 
@@ -43,7 +45,7 @@ class Builder:
         self.opset = opset
         self.exact = exact
         self.nodes: list[NodeProto] = []
-        self.initializers: dict[str, TensorProto] = {}
+        self.initializers: dict[str, Weight] = {}
         self._names: set[str] = set()
         self._constants: dict[tuple[Any, ...], str] = {}
         self._made: set[str] = set()
@@ -79,8 +81,12 @@ class Builder:
 
     def initializer(self, name: str, array: Array) -> str:
         """Add an array under this name or one like it."""
+        return self.weight(name, Held(array))
+
+    def weight(self, name: str, weight: Weight) -> str:
+        """As `initializer`, for an array that may still be in its file."""
         name = self.unique(name)
-        self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+        self.initializers[name] = weight
         return name
 
     def reshaped(self, name: str, array: Array) -> str:
@@ -107,7 +113,6 @@ class Builder:
                 read.add(old)
                 self._renamed[new] = old
                 self.initializers[old] = self.initializers.pop(new)
-                self.initializers[old].name = old
         for node in self.nodes:
             for i, name in enumerate(node.input):
                 node.input[i] = self._renamed.get(name, name)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import ModelProto, ValueInfoProto, helper
 
-from ..mx import params_file
-from ..mx.base import DTYPES, dtype_number, replace_file
+from ..mx.base import DTYPES, dtype_number
 from ..mx.graph import Entry, Node, walk
 from ..mx.infer import node_shapes, node_types
 from ..mx.operators import output_count, output_name, parameters_of
@@ -19,8 +19,10 @@ from ..mx.symbol import Symbol, load
 from . import activations as _activations  # noqa: F401 - enters its translators in the table
 from .builder import Builder, Tensor, element_type
 from .translators import TRANSLATORS, Call
+from .weights import Params, Weight, open_weights
+from .writing import LARGEST_FILE, check, fill, size_of, write
 
-__all__ = ["OLDEST_OPSET", "UnsupportedOperators", "export", "latest_opset"]
+__all__ = ["OLDEST_OPSET", "UnsupportedOperators", "export", "latest_opset", "translated"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -106,16 +108,36 @@ def export(
     >>> [node.op_type for node in model.graph.node], list(model.graph.initializer[0].dims)
     (['PRelu'], [3, 1, 1])
     """
+    with translated(symbol, params, shapes, opset, dtype=dtype, exact=exact) as (model, weights):
+        external = size_of(weights) > LARGEST_FILE
+        if external and path is None:
+            raise ValueError(f"`path` must be given for a model of {size_of(weights)} bytes, got None")
+        if path is not None:
+            write(path, model, weights, external=external)
+        return onnx.load(path, load_external_data=False) if external else fill(model, weights)
+
+
+@contextmanager
+def translated(
+    symbol: Symbol | str | os.PathLike[str],
+    params: Params,
+    shapes: Mapping[str, Sequence[int | str]] | None,
+    opset: int,
+    *,
+    dtype: Any,
+    exact: bool,
+) -> Iterator[tuple[ModelProto, dict[str, Weight]]]:
+    """A checked model without its arrays, and the arrays, which may be read as long as the context lasts."""
     if not isinstance(opset, int) or not OLDEST_OPSET <= opset <= latest_opset():
         raise ValueError(f"`opset` must be an integer from {OLDEST_OPSET} to {latest_opset()}, got {opset!r}")
     if not isinstance(symbol, Symbol):
         symbol = load(symbol)
     _refuse_unsupported(symbol.outputs)
-    model = _Export(symbol, _arrays(params), dict(shapes or {}), np.dtype(dtype), Builder(opset, exact=exact)).model()
-    onnx.checker.check_model(model, full_check=True)
-    if path is not None:
-        replace_file(path, [model.SerializeToString()])
-    return model
+    with open_weights(params) as arrays:
+        step = _Export(symbol, arrays, dict(shapes or {}), np.dtype(dtype), Builder(opset, exact=exact))
+        model, weights = step.model(), step.weights()
+        check(model, weights)
+        yield model, weights
 
 
 def _refuse_unsupported(outputs: list[Entry]) -> None:
@@ -127,28 +149,13 @@ def _refuse_unsupported(outputs: list[Entry]) -> None:
         raise UnsupportedOperators(missing)
 
 
-def _arrays(params: Mapping[str, Any] | str | os.PathLike[str] | None) -> dict[str, Array]:
-    if isinstance(params, (str, os.PathLike)):
-        loaded = params_file.load(params)
-        if not isinstance(loaded, dict):
-            raise ValueError("`params` must hold arrays with names, got a list")
-        params = loaded
-    arguments, states = params_file.split_names(params or {})
-    return {name: _array(value) for name, value in {**arguments, **states}.items()}
-
-
-def _array(value: Any) -> Array:
-    """An array of NumPy's, from anything that has one: MXNet's NDArray has `asnumpy`."""
-    return np.asarray(value.asnumpy() if hasattr(value, "asnumpy") else value)
-
-
 class _Export:
     """The steps of one export."""
 
     def __init__(
         self,
         symbol: Symbol,
-        arrays: dict[str, Array],
+        arrays: dict[str, Weight],
         shapes: dict[str, Sequence[int | str]],
         dtype: np.dtype[Any],
         builder: Builder,
@@ -165,7 +172,7 @@ class _Export:
         self._shapes = node_shapes(symbol.outputs, known)
         self._types = node_types(symbol.outputs, self._known_types(dtype))
         self._tensors: dict[tuple[int, int], Tensor] = {}
-        self._parameters: dict[str, Array] = {}
+        self._parameters: dict[str, Weight] = {}
 
     def _check_names(self) -> None:
         for name, shape in self._given.items():
@@ -195,7 +202,7 @@ class _Export:
         return Tensor(name, self._shapes[entry], DTYPES[number])
 
     def model(self) -> ModelProto:
-        """The finished model."""
+        """The finished model without its arrays."""
         b = self._b
         inputs = [name for name in self._variables if name not in self._arrays]
         taken = {name: b.unique(name) for name in inputs}
@@ -212,7 +219,6 @@ class _Export:
             self._symbol.name or "graph",
             [self._input(name) for name in inputs],
             heads,
-            self._used_initializers(),
         )
         imports = [helper.make_opsetid("", b.opset)]
         return helper.make_model(
@@ -226,8 +232,12 @@ class _Export:
         """The tensor of a parameter, written once."""
         if name not in self._parameters:
             self._parameters[name] = self._arrays[name]
-            self._b.initializer(name, self._arrays[name])
+            self._b.weight(name, self._arrays[name])
         return name
+
+    def _array_behind(self, tensor: Tensor) -> Array | None:
+        weight = self._parameters.get(tensor.name)
+        return None if weight is None else weight.read()
 
     def _output_names(self) -> dict[tuple[int, int], str]:
         """The names of the model's outputs, for those that a node makes; a second mention of one gets a copy."""
@@ -241,7 +251,7 @@ class _Export:
         assert node.op is not None
         self._b.scope = node.name or node.op
         inputs = tuple(self._tensors[id(entry.node), entry.output] for entry in node.inputs)
-        call = Call(self._b, node, parameters_of(node), inputs, lambda tensor: self._parameters.get(tensor.name))
+        call = Call(self._b, node, parameters_of(node), inputs, self._array_behind)
         try:
             results = TRANSLATORS[node.op](call)
         except ValueError as error:
@@ -277,7 +287,7 @@ class _Export:
         shape = None if tensor.shape is None else [size if size != -1 else None for size in tensor.shape]
         return helper.make_tensor_value_info(name, element_type(tensor.dtype), shape)
 
-    def _used_initializers(self) -> list[onnx.TensorProto]:
-        """Without parameters that nothing reads in their own shape."""
+    def weights(self) -> dict[str, Weight]:
+        """The arrays of the finished model, without parameters that nothing reads in their own shape."""
         read = {name for node in self._b.nodes for name in node.input}
-        return [tensor for name, tensor in self._b.initializers.items() if name in read]
+        return {name: weight for name, weight in self._b.initializers.items() if name in read}
