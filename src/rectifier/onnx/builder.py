@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,11 +40,15 @@ class Builder:
         The version of ONNX's operators to write.
     exact : bool
         Whether activations are spelled out where that keeps digits which runtimes' own operators lose.
+    keys : iterator of int, optional
+        The keys of random nodes, in training; None in inference.
     """
 
-    def __init__(self, opset: int, *, exact: bool = False) -> None:
+    def __init__(self, opset: int, *, exact: bool = False, keys: Iterator[int] | None = None) -> None:
         self.opset = opset
         self.exact = exact
+        self.keys = keys
+        self.drawn: dict[str, int] = {}
         self.nodes: list[NodeProto] = []
         self.initializers: dict[str, Weight] = {}
         self._names: set[str] = set()
@@ -69,6 +74,15 @@ class Builder:
         self.nodes.append(helper.make_node(op_type, names, [output], **attributes))
         self._made.add(output)
         return output
+
+    def next_key(self) -> int:
+        """The key of the next random node, which `drawn` remembers by the node's name."""
+        assert self.keys is not None
+        key, name = next(self.keys), self.scope
+        while name in self.drawn:  # MXNet lets two nodes have one name
+            name += "_"
+        self.drawn[name] = key
+        return key
 
     def constant(self, value: Any, dtype: np.dtype[Any] | type) -> str:
         """The name of a constant, which is written once for each value."""

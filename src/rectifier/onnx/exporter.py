@@ -16,8 +16,10 @@ from ..mx.graph import Entry, Node, walk
 from ..mx.infer import node_shapes, node_types
 from ..mx.operators import output_count, output_name, parameters_of
 from ..mx.symbol import Symbol, load
+from ..random import check_rng
 from . import activations as _activations  # noqa: F401 - enters its translators in the table
 from .builder import Builder, Tensor, element_type
+from .random_nodes import node_keys
 from .translators import TRANSLATORS, Call
 from .weights import Params, Weight, open_weights
 from .writing import LARGEST_FILE, check, fill, size_of, write
@@ -58,6 +60,8 @@ def export(
     *,
     dtype: Any = np.float32,
     exact: bool = False,
+    training: bool = False,
+    rng: int | np.random.Generator | None = None,
     path: str | os.PathLike[str] | None = None,
 ) -> ModelProto:
     """An ONNX model that computes what the symbol computes in inference.
@@ -78,6 +82,11 @@ def export(
     exact : bool, default False
         Whether elu, selu and gelu are spelled out so that they keep their relative accuracy in the tails, also where
         ONNX has an operator for them. In float64, and gelu below opset 20, they are in any case.
+    training : bool, default False
+        Whether rrelu draws its slopes, as in training. All other operators compute what they do in inference.
+    rng : int, numpy.random.Generator or None
+        With `training`, where the slopes come from: each run of the model draws those of `rectifier.leaky_relu` with
+        the same key. Nodes after the first have keys of their own; see `node_keys`. The model's metadata hold them.
     path : path-like, optional
         Where to write the model as well; a file that is there is replaced whole or not at all.
 
@@ -96,7 +105,7 @@ def export(
     Notes
     -----
     prelu's slope of shape (C,) is written as (C, 1, 1) for data of four dimensions, since ONNX aligns shapes from the
-    last axis. rrelu is LeakyRelu with the middle of its bounds.
+    last axis. rrelu is LeakyRelu with the middle of its bounds, unless it draws.
 
     Examples
     --------
@@ -108,7 +117,8 @@ def export(
     >>> [node.op_type for node in model.graph.node], list(model.graph.initializer[0].dims)
     (['PRelu'], [3, 1, 1])
     """
-    with translated(symbol, params, shapes, opset, dtype=dtype, exact=exact) as (model, weights):
+    with translated(symbol, params, shapes, opset, dtype=dtype, exact=exact, training=training, rng=rng) as done:
+        model, weights = done
         external = size_of(weights) > LARGEST_FILE
         if external and path is None:
             raise ValueError(f"`path` must be given for a model of {size_of(weights)} bytes, got None")
@@ -124,20 +134,36 @@ def translated(
     shapes: Mapping[str, Sequence[int | str]] | None,
     opset: int,
     *,
-    dtype: Any,
-    exact: bool,
+    dtype: Any = np.float32,
+    exact: bool = False,
+    training: bool = False,
+    rng: int | np.random.Generator | None = None,
 ) -> Iterator[tuple[ModelProto, dict[str, Weight]]]:
     """A checked model without its arrays, and the arrays, which may be read as long as the context lasts."""
-    if not isinstance(opset, int) or not OLDEST_OPSET <= opset <= latest_opset():
-        raise ValueError(f"`opset` must be an integer from {OLDEST_OPSET} to {latest_opset()}, got {opset!r}")
+    check_opset(opset)
+    check_rng(rng)
     if not isinstance(symbol, Symbol):
         symbol = load(symbol)
     _refuse_unsupported(symbol.outputs)
     with open_weights(params) as arrays:
-        step = _Export(symbol, arrays, dict(shapes or {}), np.dtype(dtype), Builder(opset, exact=exact))
+        builder = Builder(opset, exact=exact, keys=node_keys(rng) if training else None)
+        step = _Export(symbol, arrays, dict(shapes or {}), check_dtype(dtype), builder)
         model, weights = step.model(), step.weights()
         check(model, weights)
         yield model, weights
+
+
+def check_opset(opset: int) -> None:
+    """Raise a ValueError if it cannot be written."""
+    if not isinstance(opset, int) or not OLDEST_OPSET <= opset <= latest_opset():
+        raise ValueError(f"`opset` must be an integer from {OLDEST_OPSET} to {latest_opset()}, got {opset!r}")
+
+
+def check_dtype(dtype: Any) -> np.dtype[Any]:
+    """The dtype, or a ValueError if it is none of the activations'."""
+    if np.dtype(dtype) not in (np.float16, np.float32, np.float64):
+        raise ValueError(f"`dtype` must be float16, float32 or float64, got {np.dtype(dtype)}")
+    return np.dtype(dtype)
 
 
 def _refuse_unsupported(outputs: list[Entry]) -> None:
@@ -185,8 +211,6 @@ class _Export:
 
     def _known_types(self, dtype: np.dtype[Any]) -> dict[str, int]:
         """The dtypes of the parameters; that of an input which nothing else decides is `dtype`."""
-        if dtype not in (np.float16, np.float32, np.float64):
-            raise ValueError(f"`dtype` must be float16, float32 or float64, got {dtype}")
         known = {name: dtype_number(self._arrays[name].dtype) for name in self._variables if name in self._arrays}
         for name in self._variables:
             types = node_types(self._symbol.outputs, known)
@@ -221,12 +245,10 @@ class _Export:
             heads,
         )
         imports = [helper.make_opsetid("", b.opset)]
-        return helper.make_model(
-            graph,
-            opset_imports=imports,
-            ir_version=helper.find_min_ir_version_for(imports),
-            producer_name="rectifier",
-        )
+        version = helper.find_min_ir_version_for(imports)
+        model = helper.make_model(graph, opset_imports=imports, ir_version=version, producer_name="rectifier")
+        helper.set_model_props(model, {f"rectifier.rng.{node}": str(key) for node, key in b.drawn.items()})
+        return model
 
     def _parameter(self, name: str) -> str:
         """The tensor of a parameter, written once."""
