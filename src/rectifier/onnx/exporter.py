@@ -14,10 +14,10 @@ from onnx import ModelProto, ValueInfoProto, helper
 from ..mx.base import DTYPES, dtype_number
 from ..mx.graph import Entry, Node, walk
 from ..mx.infer import node_shapes, node_types
-from ..mx.operators import output_count, output_name, parameters_of
+from ..mx.operators import output_count, output_name, parameters_of, read_inputs
 from ..mx.symbol import Symbol, load
 from ..random import check_rng
-from . import activations as _activations  # noqa: F401 - enters its translators in the table
+from . import table as _table  # noqa: F401 - fills the table of translators
 from .builder import Builder, Tensor, element_type
 from .random_nodes import node_keys
 from .translators import TRANSLATORS, Call
@@ -98,14 +98,16 @@ def export(
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong type or out of range, or shapes or dtypes do not fit together.
+        If an argument is of the wrong type or out of range, or shapes or dtypes do not fit together. Settings that
+        have no translation are named all at once, with their nodes.
     UnsupportedOperators
         If operators have no translation: all of them, with their nodes. Nothing has been written then.
 
     Notes
     -----
     prelu's slope of shape (C,) is written as (C, 1, 1) for data of four dimensions, since ONNX aligns shapes from the
-    last axis. rrelu is LeakyRelu with the middle of its bounds, unless it draws.
+    last axis. rrelu is LeakyRelu with the middle of its bounds, unless it draws. Labels, and whatever else inference
+    does not read, do not become inputs.
 
     Examples
     --------
@@ -168,11 +170,15 @@ def check_dtype(dtype: Any) -> np.dtype[Any]:
 
 def _refuse_unsupported(outputs: list[Entry]) -> None:
     missing: dict[str, list[str]] = {}
-    for node in walk(outputs):
+    for node in walk(outputs, read_inputs):
         if node.op is not None and node.op not in TRANSLATORS:
             missing.setdefault(node.op, []).append(node.name)
     if missing:
         raise UnsupportedOperators(missing)
+
+
+def _untranslated(entry: Entry) -> str:
+    return f"output {entry.output} of {entry.node.name!r} (operator {entry.node.op}) has no translation"
 
 
 class _Export:
@@ -190,7 +196,7 @@ class _Export:
         self._arrays = arrays
         self._given = shapes
         self._b = builder
-        self._nodes = list(walk(symbol.outputs))
+        self._nodes = list(walk(symbol.outputs, read_inputs))
         self._variables = list(dict.fromkeys(node.name for node in self._nodes if node.is_variable))
         self._check_names()
         known = {name: tuple(size if isinstance(size, int) else -1 for size in shape) for name, shape in shapes.items()}
@@ -199,10 +205,12 @@ class _Export:
         self._types = node_types(symbol.outputs, self._known_types(dtype))
         self._tensors: dict[tuple[int, int], Tensor] = {}
         self._parameters: dict[str, Weight] = {}
+        self._problems: list[str] = []
 
     def _check_names(self) -> None:
+        every = {node.name for node in walk(self._symbol.outputs) if node.is_variable}
         for name, shape in self._given.items():
-            if name not in self._variables or name in self._arrays:
+            if name not in every or name in self._arrays:
                 free = [other for other in self._variables if other not in self._arrays]
                 raise ValueError(f"`shapes` must name inputs of the graph, which are {', '.join(free)}, got {name!r}")
             for size in shape:
@@ -212,11 +220,11 @@ class _Export:
     def _known_types(self, dtype: np.dtype[Any]) -> dict[str, int]:
         """The dtypes of the parameters; that of an input which nothing else decides is `dtype`."""
         known = {name: dtype_number(self._arrays[name].dtype) for name in self._variables if name in self._arrays}
-        for name in self._variables:
-            types = node_types(self._symbol.outputs, known)
-            node = next(node for node in self._nodes if node.is_variable and node.name == name)
-            if types[Entry(node)] is None:
-                known[name] = dtype_number(dtype)
+        types = node_types(self._symbol.outputs, known)
+        for node in self._nodes:
+            if node.is_variable and types[Entry(node)] is None:
+                known[node.name] = dtype_number(dtype)
+                types = node_types(self._symbol.outputs, known)
         return known
 
     def _tensor(self, entry: Entry, name: str) -> Tensor:
@@ -237,6 +245,8 @@ class _Export:
                 self._tensors[id(node), 0] = self._tensor(Entry(node), name)
             else:
                 self._translate(node, outputs)
+        if self._problems:
+            raise ValueError("; ".join(self._problems))
         heads = [self._head(i, entry, outputs) for i, entry in enumerate(self._symbol.outputs)]
         graph = helper.make_graph(
             b.finished_nodes(),
@@ -272,16 +282,34 @@ class _Export:
     def _translate(self, node: Node, outputs: dict[tuple[int, int], str]) -> None:
         assert node.op is not None
         self._b.scope = node.name or node.op
-        inputs = tuple(self._tensors[id(entry.node), entry.output] for entry in node.inputs)
+        inputs = self._inputs(node)
         call = Call(self._b, node, parameters_of(node), inputs, self._array_behind)
         try:
             results = TRANSLATORS[node.op](call)
-        except ValueError as error:
-            raise ValueError(f"{error}, in node {node.name!r} (operator {node.op})") from None
+        except ValueError as error:  # go on, to find all
+            self._problems.append(f"{error}, in node {node.name!r} (operator {node.op})")
+            results = [""] * output_count(node)
         for i, name in enumerate(results[: output_count(node)]):
             wanted = outputs.get((id(node), i))
-            tensor = self._tensor(Entry(node, i), name if wanted is None else self._renamed(name, wanted))
+            final = name if wanted is None or not name else self._renamed(name, wanted)
+            tensor = self._tensor(Entry(node, i), final)
             self._tensors[id(node), i] = tensor
+
+    def _inputs(self, node: Node) -> tuple[Tensor, ...]:
+        """Its tensors; those that it does not read have no name."""
+        read = read_inputs(node)
+        return tuple(self._input_of(node, entry) if entry in read else self._unread(entry) for entry in node.inputs)
+
+    def _input_of(self, node: Node, entry: Entry) -> Tensor:
+        tensor = self._tensors.get((id(entry.node), entry.output))
+        if tensor is None:
+            self._problems.append(f"{_untranslated(entry)}, which node {node.name!r} reads")
+            return self._unread(entry)
+        return tensor
+
+    def _unread(self, entry: Entry) -> Tensor:
+        number = self._types[entry]
+        return Tensor("", self._shapes[entry], DTYPES[0 if number is None else number])
 
     def _renamed(self, name: str, wanted: str) -> str:
         """The same value under the name of an output of the model."""
@@ -301,6 +329,8 @@ class _Export:
     def _head(self, i: int, entry: Entry, outputs: dict[tuple[int, int], str]) -> ValueInfoProto:
         """An output of the model. ONNX wants a node behind each, and each once."""
         key = (id(entry.node), entry.output)
+        if key not in self._tensors:
+            raise ValueError(_untranslated(entry))
         tensor = self._tensors[key]
         earlier = [(id(other.node), other.output) for other in self._symbol.outputs[:i]]
         name = tensor.name

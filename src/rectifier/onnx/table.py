@@ -1,0 +1,7 @@
+"""Every module that enters translators in the table; importing this fills it."""
+
+from __future__ import annotations
+
+from . import activations, images, layers, normalization, outputs, pooling
+
+__all__ = ["activations", "images", "layers", "normalization", "outputs", "pooling"]

@@ -1,0 +1,468 @@
+"""Layers of networks as ONNX: onnxruntime against PyTorch and NumPy, and every refusal. Needs no MXNet."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from rectifier.mx.graph import Entry, Node
+from rectifier.mx.operators import operator_of, parameters_of, visible_count
+from rectifier.mx.symbol import Symbol
+from rectifier.onnx import export, latest_opset
+from rectifier.onnx.translators import TRANSLATORS
+
+sys.path.append(str(Path(__file__).parent / "mxnet"))
+from layer_cases import CASES, arrays, symbol
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+
+OPSETS = (9, 10, 11, 13, 17, 18, latest_opset())
+BOUND = 1e-5
+
+
+def node(op, *inputs, name="layer", **attrs):
+    """A node that reads these entries; variables stand in for the other inputs."""
+    made = Node(op, name, {key: str(value) for key, value in attrs.items()})
+    row = operator_of(op)
+    names = row.input_names(parameters_of(made)) if row else ()
+    made.inputs = list(inputs)
+    made.inputs += [Entry(Node(None, f"{name}_{other}")) for other in names[len(inputs) :]]
+    return made
+
+
+def variable(name="data"):
+    return Entry(Node(None, name))
+
+
+def layer(op, **attrs):
+    made = node(op, variable(), **attrs)
+    return Symbol([Entry(made, i) for i in range(visible_count(made))])
+
+
+def run(model, **given):
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, given)
+
+
+def numbers(shape, seed=0):
+    return np.random.default_rng(seed).normal(0, 1, shape).astype("f")
+
+
+def close(found, expected):
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.shape == expected.shape
+    return np.abs(found - expected).max() <= BOUND * max(np.abs(expected).max(), 1e-30)
+
+
+def test_close_fails_on_wrong_values():
+    assert close(np.ones(3), np.ones(3))
+    assert not close(np.array([1, 1, 1.001]), np.ones(3))
+    with pytest.raises(AssertionError):
+        close(np.ones(3), np.ones((3, 1)))
+
+
+IMAGE = (2, 4, 9, 10)
+REFERENCES = [
+    (
+        ("Convolution", {"kernel": (3, 3), "num_filter": 6, "num_group": 2, "dilate": (2, 2), "pad": (1, 1)}),
+        IMAGE,
+        {"weight": (6, 2, 3, 3), "bias": (6,)},
+        lambda x, weight, bias: F.conv2d(x, weight, bias, 1, 1, 2, 2),
+    ),
+    (
+        ("Convolution", {"kernel": (3,), "num_filter": 6, "stride": (2,), "no_bias": True}),
+        (2, 4, 9),
+        {"weight": (6, 4, 3)},
+        lambda x, weight: F.conv1d(x, weight, None, 2),
+    ),
+    (
+        ("Convolution", {"kernel": (1, 2, 3), "num_filter": 6, "no_bias": True}),
+        (2, 4, 3, 4, 5),
+        {"weight": (6, 4, 1, 2, 3)},
+        lambda x, weight: F.conv3d(x, weight),
+    ),
+    (
+        ("Deconvolution", {"kernel": (3, 3), "num_filter": 6, "num_group": 2, "stride": (2, 2), "adj": (1, 1)}),
+        IMAGE,
+        {"weight": (4, 3, 3, 3)},
+        lambda x, weight: F.conv_transpose2d(x, weight, None, 2, 0, 1, 2),
+    ),
+    (
+        ("FullyConnected", {"num_hidden": 5}),
+        IMAGE,
+        {"weight": (5, 360), "bias": (5,)},
+        lambda x, weight, bias: F.linear(x.flatten(1), weight, bias),
+    ),
+    (
+        ("FullyConnected", {"num_hidden": 5, "flatten": False, "no_bias": True}),
+        (2, 3, 7),
+        {"weight": (5, 7)},
+        lambda x, weight: F.linear(x, weight),
+    ),
+    (
+        ("BatchNorm", {"eps": 1e-5}),
+        IMAGE,
+        {"gamma": (4,), "beta": (4,), "moving_mean": (4,), "moving_var": (4,)},
+        lambda x, gamma, beta, moving_mean, moving_var: F.batch_norm(x, moving_mean, moving_var, None, beta),
+    ),
+    (
+        ("BatchNorm", {"eps": 1e-5, "fix_gamma": False, "axis": -1}),
+        (2, 3, 4),
+        {"gamma": (4,), "beta": (4,), "moving_mean": (4,), "moving_var": (4,)},
+        lambda x, gamma, beta, moving_mean, moving_var: F.batch_norm(
+            x.transpose(1, 2), moving_mean, moving_var, gamma, beta
+        ).transpose(1, 2),
+    ),
+    (
+        ("Pooling", {"kernel": (3, 3), "stride": (2, 2), "pad": (1, 1), "pooling_convention": "full"}),
+        IMAGE,
+        {},
+        lambda x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True),
+    ),
+    (
+        ("Pooling", {"kernel": (3, 3), "stride": (2, 2), "pad": (1, 1), "pool_type": "avg"}),
+        IMAGE,
+        {},
+        lambda x: F.avg_pool2d(x, 3, 2, 1),
+    ),
+    (
+        (
+            "Pooling",
+            {"kernel": (3, 2), "stride": (2, 2), "pad": (1, 0), "pool_type": "avg", "pooling_convention": "full"},
+        ),
+        IMAGE,
+        {},
+        lambda x: F.avg_pool2d(x, (3, 2), 2, (1, 0), ceil_mode=True),
+    ),
+    (
+        ("Pooling", {"kernel": (3, 3), "pad": (1, 1), "pool_type": "avg", "count_include_pad": False}),
+        IMAGE,
+        {},
+        lambda x: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
+    ),
+    (
+        ("Pooling", {"kernel": (2, 2), "stride": (2, 2), "pool_type": "lp", "p_value": 2}),
+        IMAGE,
+        {},
+        lambda x: F.lp_pool2d(x, 2, 2, 2),
+    ),
+    (("Pooling", {"global_pool": True, "pool_type": "sum"}), IMAGE, {}, lambda x: x.sum((2, 3), keepdim=True)),
+    (("_contrib_AdaptiveAvgPooling2D", {"output_size": (4, 3)}), IMAGE, {}, lambda x: F.adaptive_avg_pool2d(x, (4, 3))),
+    (
+        ("_contrib_BilinearResize2D", {"height": 5, "width": 21}),
+        IMAGE,
+        {},
+        lambda x: F.interpolate(x, (5, 21), mode="bilinear", align_corners=True),
+    ),
+    (
+        ("LayerNorm", {}),
+        (2, 3, 7),
+        {"gamma": (7,), "beta": (7,)},
+        lambda x, gamma, beta: F.layer_norm(x, (7,), gamma, beta),
+    ),
+    (
+        ("GroupNorm", {"num_groups": 2}),
+        IMAGE,
+        {"gamma": (2,), "beta": (2,)},
+        lambda x, gamma, beta: F.group_norm(x, 2, gamma.repeat_interleave(2), beta.repeat_interleave(2)),
+    ),
+    (
+        ("InstanceNorm", {"eps": 1e-5}),
+        IMAGE,
+        {"gamma": (4,), "beta": (4,)},
+        lambda x, gamma, beta: F.instance_norm(x, None, None, gamma, beta),
+    ),
+    (("L2Normalization", {"mode": "channel"}), IMAGE, {}, lambda x: F.normalize(x, dim=1)),
+    (
+        ("LRN", {"nsize": 3, "alpha": 0.3, "knorm": 1}),
+        IMAGE,
+        {},
+        lambda x: F.local_response_norm(x, 3, 0.3, 0.75, 1.0),
+    ),
+    (("softmax", {"axis": 1, "temperature": 2}), IMAGE, {}, lambda x: F.softmax(x / 2, 1)),
+    (("log_softmax", {}), IMAGE, {}, lambda x: F.log_softmax(x, -1)),
+    (("softmin", {"axis": 0}), IMAGE, {}, lambda x: F.softmin(x, 0)),
+    (("SoftmaxActivation", {"mode": "channel"}), IMAGE, {}, lambda x: F.softmax(x, 1)),
+    (("SoftmaxOutput", {"multi_output": True}), IMAGE, {}, lambda x: F.softmax(x, 1)),
+    (("SoftmaxOutput", {}), IMAGE, {}, lambda x: F.softmax(x.flatten(1), 1).reshape(x.shape)),
+    (("LogisticRegressionOutput", {}), (3, 5), {}, torch.sigmoid),
+    (
+        ("Pad", {"mode": "reflect", "pad_width": (0, 0, 0, 0, 1, 2, 3, 0)}),
+        IMAGE,
+        {},
+        lambda x: F.pad(x, (3, 0, 1, 2), "reflect"),
+    ),
+    (("Crop", {"num_args": 1, "h_w": (3, 4), "center_crop": True}), IMAGE, {}, lambda x: x[:, :, 3:6, 3:7]),
+    (
+        ("UpSampling", {"scale": 3, "sample_type": "nearest", "num_args": 1}),
+        IMAGE,
+        {},
+        lambda x: F.interpolate(x, scale_factor=3),
+    ),
+]
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize(("call", "shape", "shapes", "reference"), REFERENCES, ids=lambda one: str(one)[:60])
+def test_against_pytorch(call, shape, shapes, reference, opset):
+    op, attrs = call
+    data = numbers(shape)
+    given = {name: numbers(each, seed) for seed, (name, each) in enumerate(shapes.items(), 1)}
+    if "moving_var" in given:
+        given["moving_var"] = np.abs(given["moving_var"]) + 0.5
+    params = {f"layer_{name}": array for name, array in given.items()}
+    model = export(layer(op, **attrs), params, {"data": ("N", *shape[1:])}, opset)
+    assert [one.name for one in model.graph.input] == ["data"]
+    tensors = {name: torch.from_numpy(array) for name, array in given.items()}
+    assert close(run(model, data=data)[0], reference(torch.from_numpy(data), **tensors))
+
+
+def test_every_layer_has_cases():
+    """Each operator of the modules is in the table of cases, and so is compared with MXNet."""
+    modules = ("layers", "pooling", "normalization", "outputs", "images")
+    ours = {name for name, one in TRANSLATORS.items() if one.__module__.rpartition(".")[2] in modules}
+    rare = {
+        "CuDNNBatchNorm",
+        "IdentityAttachKLSparseReg",
+    }  # MXNet's build for the CPU has no such operator, or no inference
+    assert ours - {case.op for case in CASES} == rare
+
+
+def needs_sizes(case):
+    """Whether heights and widths must be known; the others export with every size free but that of the channels."""
+    attrs = case.attrs
+    if case.op == "UpSampling":
+        return attrs["sample_type"] == "nearest" and attrs["num_args"] != "1"
+    if case.op == "Pooling":  # strides beyond the kernel
+        return (attrs["pool_type"], attrs.get("kernel"), attrs.get("stride")) == ("avg", "(3, 2)", "(2, 3)")
+    setting = {"Crop": "center_crop", "Deconvolution": "target_shape", "_contrib_AdaptiveAvgPooling2D": "output_size"}
+    if case.op in setting:
+        return setting[case.op] in attrs or "crop_like" in case.shapes
+    return case.op in ("_contrib_BilinearResize2D", "_contrib_MultiBoxPrior")
+
+
+def may_be_free(case):
+    """Whether no parameter of the model has the sizes of space."""
+    on_space = case.op in ("FullyConnected", "LayerNorm") or (
+        case.op == "BatchNorm" and case.attrs.get("axis", "1") != "1"
+    )
+    return len(next(iter(case.shapes.values()))) > 2 and not on_space and "rois" not in case.shapes
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if may_be_free(case)], ids=str)
+def test_sizes_may_be_free(case):
+    given = arrays(case)
+    params = {name: array for name, array in given.items() if name not in case.shapes}
+    fixed = export(symbol(case), params, case.shapes, 13)
+    names = (f"{name}_{i}" for name in case.shapes for i in range(9))
+    free = {
+        name: tuple(size if i == 1 else next(names) for i, size in enumerate(shape))
+        for name, shape in case.shapes.items()
+    }
+    if needs_sizes(case):
+        with pytest.raises(ValueError, match="must be known"):
+            export(symbol(case), params, free, 13)
+        return
+    model = export(symbol(case), params, free, 13)
+    inputs = {name: given[name] for name in case.shapes}
+    for one, other in zip(run(model, **inputs), run(fixed, **inputs), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_network_with_its_labels():
+    """The label, and what is computed from it, takes no part; its shape may be given all the same."""
+    flat = Entry(node("FullyConnected", variable(), name="fc", num_hidden=3))
+    odd = Entry(node("Custom", variable("label"), name="odd", op_type="mine"))
+    graph = Symbol([Entry(node("SoftmaxOutput", flat, odd, name="softmax"))])
+    params = {"fc_weight": numbers((3, 5)), "fc_bias": numbers(3)}
+    for shapes in ({"data": ("N", 5)}, {"data": ("N", 5), "label": (2,)}):
+        model = export(graph, params, shapes)
+        assert [one.name for one in model.graph.input] == ["data"]
+        assert [one.op_type for one in model.graph.node] == ["Gemm", "Softmax"]
+
+
+def test_a_fixed_gamma_counts_as_one():
+    data, params = (
+        numbers(IMAGE),
+        {f"layer_{name}": np.full(4, 2, "f") for name in ("gamma", "beta", "moving_mean", "moving_var")},
+    )
+    model = export(layer("BatchNorm", eps=0.0), params, {"data": IMAGE})
+    assert "layer_gamma" not in [one.name for one in model.graph.initializer]
+    assert close(run(model, data=data)[0], (data - 2) / np.sqrt(2) + 2)
+    del params["layer_gamma"]  # nor need it be there
+    assert close(
+        run(export(layer("BatchNorm", eps=0.0), params, {"data": IMAGE}), data=data)[0], (data - 2) / np.sqrt(2) + 2
+    )
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_batch_norm_of_float16(axis):
+    """MXNet keeps the statistics of float16 data in float32."""
+    data = numbers((2, 3, 3)).astype("e")
+    params = {
+        f"layer_{name}": np.abs(numbers(3, i)) + 1
+        for i, name in enumerate(("gamma", "beta", "moving_mean", "moving_var"))
+    }
+    model = export(layer("BatchNorm", fix_gamma=False, axis=axis), params, {"data": ("N", 3, 3)}, dtype="float16")
+    (found,) = run(model, data=data)
+    gamma, beta, mean, var = (array.reshape((3, 1) if axis == 1 else (3,)) for array in params.values())
+    expected = (data.astype("d") - mean) / np.sqrt(var + 1e-3) * gamma + beta
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("opset", [9, 13])
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32"])
+def test_indices_of_every_dtype(dtype, opset):
+    table = numbers((4, 2))
+    graph = Symbol(
+        [Entry(node("Embedding", Entry(node("Cast", variable(), name="c", dtype=dtype)), input_dim=4, output_dim=2))]
+    )
+    model = export(graph, {"layer_weight": table}, {"data": ("N", 3)}, opset)
+    (found,) = run(model, data=np.array([[-3, 0, 1], [3, 4, 99]], "f"))
+    assert (found == table[[[0, 0, 1], [3, 3, 3]]]).all()
+
+
+# --- what is refused
+
+BATCH = {"gamma": (4,), "beta": (4,), "moving_mean": (4,), "moving_var": (4,)}
+REFUSED = [
+    (
+        ("Convolution", {"kernel": (3, 3), "num_filter": 4, "layout": "NHWC"}),
+        IMAGE,
+        "`layout` must have the channels first, as NCHW has, got NHWC, in node 'layer'",
+    ),
+    (
+        ("Deconvolution", {"kernel": (3, 3), "num_filter": 4, "layout": "NHWC"}),
+        IMAGE,
+        "`layout` must have the channels first",
+    ),
+    (("Pooling", {"kernel": (3, 3), "layout": "NHWC"}), IMAGE, "`layout` must have the channels first"),
+    (("Convolution", {"kernel": (3,), "num_filter": 4}), IMAGE, "`kernel` must have 2 sizes for data of shape"),
+    (("Convolution", {"num_filter": 4}), IMAGE, "`kernel` must be given in node 'layer'"),
+    (
+        ("Convolution", {"kernel": (3, 3), "num_filter": 4, "layout": "CHWN"}),
+        IMAGE,
+        "`layout` must be one of NCW, NCHW, NCDHW",
+    ),
+    (
+        ("Deconvolution", {"kernel": (3, 3), "num_filter": 4, "target_shape": (40, 40)}),
+        IMAGE,
+        "`target_shape` must be at most 11 here, got 40",
+    ),
+    (
+        ("Deconvolution", {"kernel": (3, 3), "num_filter": 4, "target_shape": (9, 9)}),
+        ("N", 4, "H", "W"),
+        "the sizes of the data must be known where there is a `target_shape`",
+    ),
+    (
+        ("Dropout", {"mode": "always"}),
+        IMAGE,
+        "`mode` must be training, since a model for inference drops nothing, got always",
+    ),
+    (
+        ("Pad", {"mode": "edge", "pad_width": (0, 0, 1, 0, 1, 1, 1, 1)}),
+        IMAGE,
+        "`pad_width` must be 0 for the first two axes",
+    ),
+    (("Pad", {"mode": "edge", "pad_width": (0, 0, 1, 1)}), IMAGE, "`pad_width` must have two sizes for each axis"),
+    (("Pooling", {"kernel": (2, 2), "pool_type": "lp"}), IMAGE, "`p_value` must be 1, 2 or 3, as in MXNet, got None"),
+    (
+        ("Pooling", {"kernel": (2, 2), "pool_type": "lp", "p_value": 4}),
+        IMAGE,
+        "`p_value` must be 1, 2 or 3, as in MXNet, got 4",
+    ),
+    (
+        ("Pooling", {"kernel": (1, 1), "stride": (3, 3), "pool_type": "avg", "pooling_convention": "full"}),
+        (2, 4, 2, 2),
+        r"windows of \(1, 1\) must not lie outside the data, where there is nothing to average",
+    ),
+    (
+        ("_contrib_AdaptiveAvgPooling2D", {"output_size": (1, 2, 3)}),
+        IMAGE,
+        "`output_size` must be one or two positive sizes",
+    ),
+    (
+        ("_contrib_AdaptiveAvgPooling2D", {"output_size": 2}),
+        ("N", 4, "H", 3),
+        "height and width of the data must be known",
+    ),
+    (("_contrib_AdaptiveAvgPooling2D", {"output_size": 2}), (2, 3), "the data must have 4 dimensions"),
+    (
+        ("Pooling", {"kernel": (2, 2), "stride": (3, 3), "pool_type": "avg", "pooling_convention": "full"}),
+        ("N", 4, "H", "W"),
+        "the sizes of the data must be known where strides are longer than the kernel",
+    ),
+    (("softmax", {"use_length": True}), IMAGE, "`use_length` must be False: a softmax of several lengths"),
+    (("softmax", {"axis": 4}), IMAGE, "`axis` must be one of the data's 4, got 4"),
+    (("softmax", {}), None, "the number of the data's dimensions must be known"),
+    (("BatchNorm", {"axis": 0}), (4,), "the data must have 2 dimensions or more, got 1"),
+    (("BatchNorm", {"axis": 4}), IMAGE, "`axis` must be one of the data's"),
+    (("BatchNorm", {}), ("N", "C", 3), "the number of channels must be known"),
+    (("InstanceNorm", {}), (2, 3), "the data must have 3 dimensions or more, got 2"),
+    (("GroupNorm", {"num_groups": 3}), IMAGE, "`num_groups` must divide the channels"),
+    (("LRN", {"nsize": 4}), IMAGE, "`nsize` must be odd, as MXNet wants it, got 4"),
+    (
+        ("UpSampling", {"scale": 2, "sample_type": "bilinear", "num_args": 2}),
+        ("N", "C", 3, 3),
+        "the number of channels must be known",
+    ),
+    (
+        ("Crop", {"num_args": 1, "h_w": (5, 5), "offset": (6, 1)}),
+        IMAGE,
+        r"`offset` must leave room for a part of size \(5, 5\), got \(6, 1\)",
+    ),
+    (("Crop", {"num_args": 1}), IMAGE, r"`h_w` must be a height and a width, got \(0, 0\)"),
+    (("Crop", {"num_args": 1, "h_w": (50, 5)}), IMAGE, r"what is cut out, \(50, 5\), must fit into data of shape"),
+    (("Crop", {"num_args": 2}), IMAGE, "the number of the data's dimensions must be known"),
+    (
+        ("_contrib_BilinearResize2D", {"mode": "like"}),
+        IMAGE,
+        r"height and width of the result must be known, got \(-1, -1\)",
+    ),
+    (("_contrib_MultiBoxPrior", {}), ("N", 3, "H", "W"), "height and width of the data must be known"),
+    (
+        ("UpSampling", {"scale": 2, "sample_type": "cubic", "num_args": 1}),
+        IMAGE,
+        "`sample_type` must be one of bilinear, nearest, got 'cubic'",
+    ),
+    (("_contrib_MultiBoxPrior", {"sizes": "(a,)"}), IMAGE, "`sizes` must be a tuple of numbers, got '\\(a,\\)'"),
+]
+
+
+@pytest.mark.parametrize(("call", "shape", "words"), REFUSED, ids=lambda one: str(one)[:60])
+def test_refusals(call, shape, words, tmp_path):
+    op, attrs = call
+    path = tmp_path / "m.onnx"
+    with pytest.raises(ValueError, match=words):
+        export(layer(op, **attrs), {}, {"data": shape} if shape else {}, path=path)
+    assert not path.exists()
+
+
+def test_inputs_that_do_not_fit_together():
+    two = node("UpSampling", variable("a"), variable("b"), scale=2, sample_type="nearest", num_args=2)
+    with pytest.raises(ValueError, match="inputs must fit into 6 x 6 several times, got 4 x 4"):
+        export(Symbol([Entry(two)]), {}, {"a": (1, 2, 3, 3), "b": (1, 2, 4, 4)})
+
+
+def test_all_settings_without_translation_are_named_at_once():
+    first = Entry(node("Dropout", variable(), name="drop", mode="always"))
+    graph = Symbol([Entry(node("LRN", first, name="lrn", nsize=2))])
+    words = "`mode` must be training, .*, in node 'drop' .*; `nsize` must be odd, .*, in node 'lrn'"
+    with pytest.raises(ValueError, match=words):
+        export(graph, {}, {"data": IMAGE})
+
+
+def test_an_output_without_translation():
+    mask = Entry(node("Dropout", variable(), name="drop"), 1)
+    graph = Symbol([Entry(node("_copy", mask, name="copy"))])
+    words = r"output 1 of 'drop' \(operator Dropout\) has no translation, which node 'copy' reads"
+    with pytest.raises(ValueError, match=words):
+        export(graph, {}, {"data": IMAGE})
+    with pytest.raises(ValueError, match=r"output 1 of 'drop' \(operator Dropout\) has no translation"):
+        export(Symbol([mask]), {}, {"data": IMAGE})
