@@ -224,7 +224,7 @@ def test_against_pytorch(call, shape, shapes, reference, opset):
 
 def test_every_layer_has_cases():
     """Each operator of the modules is in the table of cases, and so is compared with MXNet."""
-    modules = ("layers", "pooling", "normalization", "outputs", "images")
+    modules = ("layers", "pooling", "normalization", "outputs", "images", "detections")
     ours = {name for name, one in TRANSLATORS.items() if one.__module__.rpartition(".")[2] in modules}
     rare = {
         "CuDNNBatchNorm",
@@ -251,7 +251,9 @@ def may_be_free(case):
     on_space = case.op in ("FullyConnected", "LayerNorm") or (
         case.op == "BatchNorm" and case.attrs.get("axis", "1") != "1"
     )
-    return len(next(iter(case.shapes.values()))) > 2 and not on_space and "rois" not in case.shapes
+    return (
+        len(next(iter(case.shapes.values()))) > 2 and not on_space and len({"rois", "anchor"} & set(case.shapes)) == 0
+    )
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if may_be_free(case)], ids=str)
@@ -425,6 +427,12 @@ REFUSED = [
         IMAGE,
         r"height and width of the result must be known, got \(-1, -1\)",
     ),
+    (
+        ("_contrib_MultiBoxDetection", {"nms_threshold": 0}),
+        (2, 3, 5),
+        "`nms_threshold` must be above 0 and at most 1, got 0.0",
+    ),
+    (("_contrib_MultiBoxDetection", {}), ("N", 3, "A"), "the numbers of classes and anchors must be known"),
     (("_contrib_MultiBoxPrior", {}), ("N", 3, "H", "W"), "height and width of the data must be known"),
     (
         ("UpSampling", {"scale": 2, "sample_type": "cubic", "num_args": 1}),
@@ -442,6 +450,11 @@ def test_refusals(call, shape, words, tmp_path):
     with pytest.raises(ValueError, match=words):
         export(layer(op, **attrs), {}, {"data": shape} if shape else {}, path=path)
     assert not path.exists()
+
+
+def test_detection_needs_opset_11():
+    with pytest.raises(ValueError, match="`opset` must be 11 or later for this operator, got 9"):
+        export(Symbol([Entry(node("_contrib_MultiBoxDetection", variable()))]), {}, {"data": (2, 3, 5)}, 9)
 
 
 def test_inputs_that_do_not_fit_together():

@@ -35,7 +35,7 @@ class Case(NamedTuple):
 
     def __str__(self) -> str:
         settings = ",".join(f"{key}={value.replace(' ', '')}" for key, value in self.attrs.items())
-        return f"{self.op}({settings}){'x'.join(map(str, self.shapes['data' if 'data' in self.shapes else 'arg0']))}"
+        return f"{self.op}({settings}){'x'.join(map(str, next(iter(self.shapes.values()))))}"
 
 
 def _case(op: str, shape: tuple[int, ...], _others: dict[str, tuple[int, ...]] | None = None, **attrs: object) -> Case:
@@ -83,6 +83,11 @@ def _numbers(case: Case, name: str, shape: tuple[int, ...], rng: np.random.Gener
         corner = rng.integers(0, 8, (shape[0], 2))
         size = rng.integers(1, 8, (shape[0], 2))
         return np.concatenate([rng.integers(0, 2, (shape[0], 1)), corner, corner + size], 1).astype("f")
+    if name == "cls_prob":
+        return rng.dirichlet(np.ones(shape[1]), (shape[0], shape[2])).transpose(0, 2, 1).astype("f")
+    if name == "anchor":
+        corner = rng.uniform(0, 0.7, (*shape[:2], 2))
+        return np.concatenate([corner, corner + rng.uniform(0.1, 0.5, (*shape[:2], 2))], 2).astype("f")
     return rng.normal(0, 1, shape).astype("f")
 
 
@@ -282,4 +287,15 @@ _IMAGES = [
     ),
 ]
 
-CASES = [*_CONVOLUTIONS, *_DENSE, *_POOLS, *_NORMS, *_OUTPUTS, *_IMAGES]
+_DETECTIONS = [
+    _case("_contrib_MultiBoxDetection", (2, 4, 50), {"loc_pred": (2, 200), "anchor": (1, 50, 4)}, **more)
+    for more in (
+        {},
+        {"nms_threshold": 0.3, "threshold": 0.4},
+        {"nms_threshold": 0.2, "force_suppress": True, "clip": False, "variances": (0.2, 0.1, 0.3, 0.1)},
+        {"nms_threshold": 0.4, "background_id": 1, "threshold": 0.9},
+        {"nms_topk": 9, "nms_threshold": 0.3},
+    )
+]
+
+CASES = [*_CONVOLUTIONS, *_DENSE, *_POOLS, *_NORMS, *_OUTPUTS, *_IMAGES, *_DETECTIONS]

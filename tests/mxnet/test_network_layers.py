@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+import numpy as np
 import pytest
 from layer_cases import CASES, arrays, labels, symbol
 from test_onnx_agreement import difference, in_onnxruntime
@@ -33,8 +34,16 @@ def report():
 
 
 def opsets(case):
-    """onnxruntime has MaxRoiPool in opsets before 22."""
-    return [opset for opset in OPSETS if case.op != "ROIPooling" or opset < 22]
+    """onnxruntime has MaxRoiPool in opsets before 22, and detection needs 11."""
+    least = 11 if case.op == "_contrib_MultiBoxDetection" else 9
+    return [opset for opset in OPSETS if opset >= least and (case.op != "ROIPooling" or opset < 22)]
+
+
+def comparable(case, found):
+    """Without the rest of rows that `nms_topk` leaves out: MXNet keeps numbers there that mean nothing."""
+    if "nms_topk" not in case.attrs:
+        return found
+    return np.where(np.arange(found.shape[1])[:, None] < int(case.attrs["nms_topk"]), found, found[..., :1])
 
 
 def of_mxnet(mxnet, graph, given):
@@ -44,7 +53,7 @@ def of_mxnet(mxnet, graph, given):
 
 
 def free_batch(shapes):
-    return {name: ("N", *shape[1:]) for name, shape in shapes.items()}
+    return {name: ("N" if shape[0] > 1 else 1, *shape[1:]) for name, shape in shapes.items()}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -60,6 +69,6 @@ def test_layer(mxnet, case):
         inputs = [one.name for one in model.graph.input]
         assert inputs == list(case.shapes), "labels are no inputs"
         for found, wanted in zip(in_onnxruntime(model, **given), expected, strict=True):
-            size = difference(found, wanted)
+            size = difference(comparable(case, found), comparable(case, wanted))
             worst[case.op] = max(worst[case.op], size)
             assert size <= BOUND, f"opset {opset}: {size}"

@@ -69,11 +69,15 @@ class Builder:
 
     def op(self, op_type: str, *inputs: str | Tensor, **attributes: Any) -> str:
         """Add a node of one output; the output's name."""
-        output = self.unique(f"{self.scope}/{op_type.lower()}")
+        return self.ops(op_type, 1, *inputs, **attributes)[0]
+
+    def ops(self, op_type: str, count: int, *inputs: str | Tensor, **attributes: Any) -> list[str]:
+        """Add a node of several outputs; their names."""
+        outputs = [self.unique(f"{self.scope}/{op_type.lower()}") for _ in range(count)]
         names = [one.name if isinstance(one, Tensor) else one for one in inputs]
-        self.nodes.append(helper.make_node(op_type, names, [output], **attributes))
-        self._made.add(output)
-        return output
+        self.nodes.append(helper.make_node(op_type, names, outputs, **attributes))
+        self._made.update(outputs)
+        return outputs
 
     def next_key(self) -> int:
         """The key of the next random node, which `drawn` remembers by the node's name."""
@@ -130,6 +134,7 @@ class Builder:
         for node in self.nodes:
             for i, name in enumerate(node.input):
                 node.input[i] = self._renamed.get(name, name)
-            node.output[0] = self._renamed.get(node.output[0], node.output[0])
+            for i, name in enumerate(node.output):
+                node.output[i] = self._renamed.get(name, name)
             node.name = node.output[0]
         return self.nodes

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import activations, images, layers, normalization, outputs, pooling
+from . import activations, detections, images, layers, normalization, outputs, pooling
 
-__all__ = ["activations", "images", "layers", "normalization", "outputs", "pooling"]
+__all__ = ["activations", "detections", "images", "layers", "normalization", "outputs", "pooling"]
