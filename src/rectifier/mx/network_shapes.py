@@ -14,6 +14,7 @@ from .shape_rules import Rule, Shape, Shapes, merge, words
 
 __all__ = ["NETWORK_RULES"]
 
+
 def _each(values: tuple[int, ...], count: int, default: int) -> tuple[int, ...]:
     """One number for each axis of space."""
     result = values or (default,) * count

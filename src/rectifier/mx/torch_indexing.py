@@ -62,9 +62,7 @@ def _split(tensors: list[Tensor], values: Values, training: bool) -> Tensor | tu
         return _parts(x.split(x.shape[axis] // values["sections"], axis), values)
     begins = values["indices"]  # each part ends where the next begins
     return _parts(
-        tuple(
-            _sliced(x, axis % x.ndim, begin, end, 1) for begin, end in zip(begins, (*begins[1:], None), strict=True)
-        ),
+        tuple(_sliced(x, axis % x.ndim, begin, end, 1) for begin, end in zip(begins, (*begins[1:], None), strict=True)),
         values,
     )
 

@@ -294,7 +294,9 @@ class _Builder:
                 self.known[entry] = self.graph.get_attr(self._attribute(entry.node.name))
             else:
                 if entry.output >= _returned(entry.node):
-                    self.problems.append(f"{entry.node.name} ({entry.node.op}): its output {entry.output} is MXNet's own")
+                    self.problems.append(
+                        f"{entry.node.name} ({entry.node.op}): its output {entry.output} is MXNet's own"
+                    )
                 whole = self.whole[id(entry.node)]
                 self.known[entry] = self.graph.call_function(operator.getitem, (whole, entry.output))
         return self.known[entry]

@@ -11,7 +11,7 @@ from onnx import NodeProto, helper
 
 from .weights import Held, Weight
 
-__all__ = ["Builder", "Tensor", "element_type"]
+__all__ = ["Builder", "Shape", "Tensor", "element_type"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]

@@ -17,7 +17,8 @@ from ..mx.infer import node_shapes, node_types
 from ..mx.operators import output_count, output_name, parameters_of, read_inputs
 from ..mx.symbol import Symbol, load
 from ..random import check_rng
-from . import table as _table  # noqa: F401 - fills the table of translators
+from . import families as _families  # noqa: F401 - fills the table of translators, as does the next
+from . import table as _table  # noqa: F401
 from .builder import Builder, Tensor, element_type
 from .random_nodes import node_keys
 from .translators import TRANSLATORS, Call
@@ -283,7 +284,8 @@ class _Export:
         assert node.op is not None
         self._b.scope = node.name or node.op
         inputs = self._inputs(node)
-        call = Call(self._b, node, parameters_of(node), inputs, self._array_behind)
+        shapes = tuple(self._shapes[Entry(node, i)] for i in range(output_count(node)))
+        call = Call(self._b, node, parameters_of(node), inputs, self._array_behind, shapes)
         try:
             results = TRANSLATORS[node.op](call)
         except ValueError as error:  # go on, to find all
