@@ -12,5 +12,16 @@ except ModuleNotFoundError as error:
 
 from .exporter import UnsupportedOperators, export, latest_opset
 from .importer import import_model
+from .prelu import SlopeFound, fix_prelu
+from .random_nodes import node_keys, rrelu_nodes
 
-__all__ = ["UnsupportedOperators", "export", "import_model", "latest_opset"]
+__all__ = [
+    "SlopeFound",
+    "UnsupportedOperators",
+    "export",
+    "fix_prelu",
+    "import_model",
+    "latest_opset",
+    "node_keys",
+    "rrelu_nodes",
+]
