@@ -10,6 +10,7 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("rectifier.onnx needs the package onnx: pip install 'rectifier[onnx]'") from error
 
+from .converting import Summary, convert
 from .exporter import UnsupportedOperators, export, latest_opset
 from .importer import import_model
 from .prelu import SlopeFound, fix_prelu
@@ -17,7 +18,9 @@ from .random_nodes import node_keys, rrelu_nodes
 
 __all__ = [
     "SlopeFound",
+    "Summary",
     "UnsupportedOperators",
+    "convert",
     "export",
     "fix_prelu",
     "import_model",

@@ -24,12 +24,12 @@ from .translators import TRANSLATORS, Call
 from .weights import Params, Weight, open_weights
 from .writing import LARGEST_FILE, check, fill, size_of, write
 
-__all__ = ["OLDEST_OPSET", "UnsupportedOperators", "export", "latest_opset", "translated"]
+__all__ = ["DEFAULT_OPSET", "OLDEST_OPSET", "UnsupportedOperators", "export", "latest_opset", "translated"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 OLDEST_OPSET = 9
-_DEFAULT_OPSET = 17
+DEFAULT_OPSET = 17
 
 
 class UnsupportedOperators(ValueError):
@@ -56,7 +56,7 @@ def export(
     symbol: Symbol | str | os.PathLike[str],
     params: Mapping[str, Any] | str | os.PathLike[str] | None = None,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
-    opset: int = _DEFAULT_OPSET,
+    opset: int = DEFAULT_OPSET,
     *,
     dtype: Any = np.float32,
     exact: bool = False,
@@ -140,8 +140,12 @@ def translated(
     exact: bool = False,
     training: bool = False,
     rng: int | np.random.Generator | None = None,
+    every_input: bool = False,
 ) -> Iterator[tuple[ModelProto, dict[str, Weight]]]:
-    """A checked model without its arrays, and the arrays, which may be read as long as the context lasts."""
+    """A checked model without its arrays, and the arrays, which may be read as long as the context lasts.
+
+    With `every_input`, all that the graph reads must be a parameter or have a shape.
+    """
     check_opset(opset)
     check_rng(rng)
     if not isinstance(symbol, Symbol):
@@ -150,6 +154,8 @@ def translated(
     with open_weights(params) as arrays:
         builder = Builder(opset, exact=exact, keys=node_keys(rng) if training else None)
         step = _Export(symbol, arrays, dict(shapes or {}), check_dtype(dtype), builder)
+        if every_input:
+            step.refuse_free_inputs()
         model, weights = step.model(), step.weights()
         check(model, weights)
         yield model, weights
@@ -216,6 +222,12 @@ class _Export:
             for size in shape:
                 if isinstance(size, bool) or not isinstance(size, (int, str)) or (isinstance(size, int) and size < 1):
                     raise ValueError(f"`shapes` must have sizes of 1 and more, or names, got {size!r} for {name!r}")
+
+    def refuse_free_inputs(self) -> None:
+        """Raise a ValueError if the graph reads what is neither a parameter nor given a shape."""
+        free = [name for name in self._variables if name not in self._arrays and name not in self._given]
+        if free:
+            raise ValueError(f"these are neither among the parameters nor inputs with a shape: {', '.join(free)}")
 
     def _known_types(self, dtype: np.dtype[Any]) -> dict[str, int]:
         """The dtypes of the parameters; that of an input which nothing else decides is `dtype`."""

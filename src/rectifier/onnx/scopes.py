@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable, Iterator
 from itertools import count
+from pathlib import Path
 
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
-__all__ = ["Scope", "light_copy", "scopes_of"]
+from ..replacement import Replacement, publish_together
+
+__all__ = ["Scope", "light_copy", "save_beside", "scopes_of"]
 
 Shape = tuple[int, ...]
 # Shape inference reads small arrays, such as the target of a Reshape.
@@ -131,3 +136,43 @@ def _constants(nodes: Iterable[NodeProto]) -> dict[str, Shape]:
                 if attribute.name == "value":
                     result[node.output[0]] = tuple(attribute.t.dims)
     return result
+
+
+def save_beside(model: ModelProto, source: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Write a model that came from a file, and with it the files that it keeps arrays in, if the folder is another.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read or written. A file of arrays is not written over one that is there.
+    """
+    before, after = Path(source).resolve().parent, Path(path).resolve().parent
+    names = sorted(set(_data_files(model))) if before != after else []
+    for name in names:
+        if (after / name).exists():
+            raise FileExistsError(
+                errno.EEXIST, "the model's arrays must go there, but it is there already", after / name
+            )
+    files = [Replacement(after / name) for name in names] + [Replacement(path)]
+    try:
+        for file in files:
+            file.open()
+        for name, file in zip(names, files, strict=False):
+            with (before / name).open("rb") as data:
+                while piece := data.read(1 << 24):
+                    file.write_bytes(piece)
+        files[-1].write_bytes(model.SerializeToString())
+        for file in files:
+            file.finish()
+        publish_together(files)
+    finally:
+        for file in files:
+            file.discard()
+
+
+def _data_files(model: ModelProto) -> Iterator[str]:
+    for scope in scopes_of(model, infer=False):
+        held = [attribute for node in scope.graph.node for attribute in node.attribute]
+        tensors = [*scope.graph.initializer, *(one.t for one in held), *(t for one in held for t in one.tensors)]
+        for tensor in tensors:
+            yield from (entry.value for entry in tensor.external_data if entry.key == "location")
