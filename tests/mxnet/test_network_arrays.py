@@ -157,6 +157,8 @@ for shape, codes, reverse in {tried}:
             ours = list(node_shapes([head], {"a": tuple(shape)})[head])
         except ValueError:
             ours = None
+        if theirs is not None and np.prod(theirs) != np.prod(shape):
+            theirs = None  # MXNet says so only when it computes
         assert ours == theirs, (shape, codes, reverse)
         accepted += ours is not None
     assert accepted > 500
