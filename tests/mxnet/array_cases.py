@@ -133,6 +133,8 @@ _layout = [
     Case("sym.elemwise_add(a, sym.arange(2, step=3, infer_range=True, stop=None))", ((5,),), ()),
     *(Case(f"sym.Cast(a, dtype={dtype!r})") for dtype in ("int32", "int64", "float16", "float64", "uint8", "int8")),
     Case("sym.amp_cast(a, dtype='float16')"),
+    Case("sym.amp_cast(sym.cast(a, dtype='float64'), dtype='float16')"),
+    Case("sym.amp_cast(sym.cast(a, dtype='int32'), dtype='float16')"),
     Case("sym.cast(sym.cast(a, dtype='int32') * 2, dtype='float32')"),
 ]
 
