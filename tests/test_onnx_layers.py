@@ -93,6 +93,12 @@ REFERENCES = [
         lambda x, weight: F.conv_transpose2d(x, weight, None, 2, 0, 1, 2),
     ),
     (
+        ("Deconvolution", {"kernel": (3, 3), "num_filter": 6, "stride": (2, 2), "dilate": (2, 2)}),
+        IMAGE,
+        {"weight": (4, 6, 3, 3)},
+        lambda x, weight: F.conv_transpose2d(x, weight, None, 2, dilation=2),
+    ),
+    (
         ("FullyConnected", {"num_hidden": 5}),
         IMAGE,
         {"weight": (5, 360), "bias": (5,)},
@@ -316,6 +322,19 @@ def test_batch_norm_of_float16(axis):
     expected = (data.astype("d") - mean) / np.sqrt(var + 1e-3) * gamma + beta
     assert found.dtype == np.float16
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+@pytest.mark.parametrize("opset", [9, 11, 13, 17, latest_opset()])
+def test_other_dtypes_pass_the_checker(dtype, opset):
+    """onnxruntime has few of these operators in them, but ONNX has."""
+    least = {"_contrib_MultiBoxDetection": 11, "Embedding": latest_opset() + 1}  # its dtype is a parameter
+    for case in CASES:
+        if opset >= least.get(case.op, 9):
+            statistics = "float32" if dtype == "float16" and "BatchNorm" in case.op else dtype
+            params = {name: array.astype(statistics) for name, array in arrays(case).items() if name not in case.shapes}
+            model = export(symbol(case), params, case.shapes, opset, dtype=dtype)
+            assert model.opset_import[0].version == opset
 
 
 @pytest.mark.parametrize("opset", [9, 13])

@@ -50,6 +50,7 @@ def _random(found: dict[str, Any]) -> str:
     opsets = ", ".join(map(str, found["opsets"]))
     return (
         f"{found['count']} random networks, with {found['nodes']} nodes of {len(found['kinds'])} operators and "
-        f"{found['outputs']} outputs, at opsets {opsets} in turn: the largest difference is "
+        f"{found['outputs']} outputs, at opsets {opsets} in turn, {found['free_batch']} of them with "
+        f"a free batch size in ONNX: the largest difference is "
         f"{worst['onnxruntime']:.1e} in onnxruntime and {worst['torch']:.1e} in PyTorch. {failed}"
     )

@@ -1,4 +1,4 @@
-"""The command line: `rectifier apply` for files of any size, and `rectifier info`."""
+"""The command line: `rectifier apply` for files of any size, `rectifier info`, and the frame of all commands."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from . import cli_convert
 from .config import set_num_threads, show_config
 from .files import InputError
 from .parameters import ACTIVATIONS, LOWER_BOUND, SLOPE, UPPER_BOUND
 from .pieces import PiecewiseOperator
+from .progress import progress_bar
 from .replacement import Replacement
 
 __all__ = ["main"]
@@ -123,7 +125,11 @@ _axes.__name__ = "axis"  # the word in argparse's message
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="rectifier", description="MXNet's LeakyReLU operator on files.", allow_abbrev=False)
+    parser = _Parser(
+        prog="rectifier",
+        description="MXNet's LeakyReLU operator on files, and MXNet's networks as files of ONNX and PyTorch.",
+        allow_abbrev=False,
+    )
     parser.add_argument("--version", action="version", version=f"rectifier {version('rectifier')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="command", parser_class=_Parser)
     info = commands.add_parser("info", help="show version, CPU target, threads and back-ends", allow_abbrev=False)
@@ -138,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     apply.set_defaults(run=_apply)
     _add_apply_arguments(apply)
+    cli_convert.add_commands(commands)
     return parser
 
 
@@ -182,7 +189,7 @@ def _write(
     operator: PiecewiseOperator, output: Replacement, d_gamma_output: Replacement | None = None, *, name: str
 ) -> None:
     output.write_header(operator.shape, operator.dtype, fortran=operator.fortran)
-    with _progress(math.prod(operator.shape) * operator.dtype.itemsize, name) as progress:
+    with progress_bar(math.prod(operator.shape) * operator.dtype.itemsize, name) as progress:
         for piece in operator.pieces():
             output.write(piece)
             progress.update(piece.nbytes)
@@ -238,38 +245,6 @@ def _same_file(one: str, other: str) -> bool:
     with suppress(OSError):
         return os.path.samefile(one, other)
     return False
-
-
-def _progress(size: int, name: str) -> Any:
-    """A progress bar on a terminal: tqdm's if it is there."""
-    if not sys.stderr.isatty():
-        return _Percent(0)
-    try:
-        from tqdm import tqdm  # type: ignore[import-untyped]
-    except ImportError:
-        return _Percent(size)
-    return tqdm(total=size, desc=name, unit="B", unit_scale=True, unit_divisor=1024)
-
-
-class _Percent:
-    """A count of percent, silent if there is nothing to count."""
-
-    def __init__(self, size: int) -> None:
-        self._size, self._done, self._shown = size, 0, -1
-
-    def __enter__(self) -> _Percent:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown >= 0:
-            print(file=sys.stderr)
-
-    def update(self, count: int) -> None:
-        self._done += count
-        percent = 100 * self._done // self._size if self._size else -1
-        if percent > self._shown:
-            self._shown = percent
-            print(f"\r{percent:3d} %", end="", file=sys.stderr, flush=True)
 
 
 def _info(options: argparse.Namespace) -> None:

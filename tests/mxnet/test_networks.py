@@ -1,5 +1,6 @@
 """Whole networks through onnxruntime and PyTorch against MXNet 1.6.0: published ones in small, and random ones."""
 
+import comparison
 import numpy as np
 import pytest
 from comparison import (
@@ -47,6 +48,13 @@ def test_difference(found, expected, size):
 def test_shrunk_finds_the_smallest():
     assert shrunk(lambda steps: "wrong" if steps >= 3 else None) == (3, "wrong")
     assert shrunk(lambda steps: None) is None
+
+
+def test_a_failing_network_is_reported_with_its_seed_and_json(mxnet, monkeypatch):
+    monkeypatch.setattr(comparison, "LARGEST_DIFFERENCE", -1)
+    first, text = report(mxnet, 3, 17).split("\n", 1)
+    assert first.startswith("random network 3 at opset 17, 1 steps: {'onnxruntime': ")
+    assert len(mx.sym.load_json(text).list_outputs()) == 1
 
 
 def test_published_numbers_of_parameters(mxnet):

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import ModelProto, ValueInfoProto, helper
 
-from ..mx import params_file
-from ..mx.base import DTYPES, dtype_number, replace_file
+from ..mx.base import DTYPES, dtype_number
 from ..mx.graph import Entry, Node, walk
 from ..mx.infer import node_shapes, node_types
 from ..mx.operators import output_count, output_name, parameters_of, read_inputs
 from ..mx.symbol import Symbol, load
+from ..random import check_rng
 from . import families as _families  # noqa: F401 - enters all translators in the table
 from .builder import Builder, Tensor, element_type
+from .random_nodes import node_keys
 from .translators import TRANSLATORS, Call
+from .weights import Params, Weight, open_weights
+from .writing import LARGEST_FILE, check, fill, size_of, write
 
-__all__ = ["OLDEST_OPSET", "UnsupportedOperators", "export", "latest_opset"]
+__all__ = ["DEFAULT_OPSET", "OLDEST_OPSET", "UnsupportedOperators", "export", "latest_opset", "translated"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 OLDEST_OPSET = 9
-_DEFAULT_OPSET = 17
+DEFAULT_OPSET = 17
 
 
 class UnsupportedOperators(ValueError):
@@ -52,10 +56,12 @@ def export(
     symbol: Symbol | str | os.PathLike[str],
     params: Mapping[str, Any] | str | os.PathLike[str] | None = None,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
-    opset: int = _DEFAULT_OPSET,
+    opset: int = DEFAULT_OPSET,
     *,
     dtype: Any = np.float32,
     exact: bool = False,
+    training: bool = False,
+    rng: int | np.random.Generator | None = None,
     path: str | os.PathLike[str] | None = None,
 ) -> ModelProto:
     """An ONNX model that computes what the symbol computes in inference.
@@ -76,6 +82,11 @@ def export(
     exact : bool, default False
         Whether elu, selu and gelu are spelled out so that they keep their relative accuracy in the tails, also where
         ONNX has an operator for them. In float64, and gelu below opset 20, they are in any case.
+    training : bool, default False
+        Whether rrelu draws its slopes, as in training. All other operators compute what they do in inference.
+    rng : int, numpy.random.Generator or None
+        With `training`, where the slopes come from: each run of the model draws those of `rectifier.leaky_relu` with
+        the same key. Nodes after the first have keys of their own; see `node_keys`. The model's metadata hold them.
     path : path-like, optional
         Where to write the model as well; a file that is there is replaced whole or not at all.
 
@@ -95,8 +106,8 @@ def export(
     Notes
     -----
     prelu's slope of shape (C,) is written as (C, 1, 1) for data of four dimensions, since ONNX aligns shapes from the
-    last axis. rrelu is LeakyRelu with the middle of its bounds. Labels, and whatever else inference does not read, do
-    not become inputs.
+    last axis. rrelu is LeakyRelu with the middle of its bounds, unless it draws. Labels, and whatever else inference
+    does not read, do not become inputs.
 
     Examples
     --------
@@ -108,16 +119,59 @@ def export(
     >>> [node.op_type for node in model.graph.node], list(model.graph.initializer[0].dims)
     (['PRelu'], [3, 1, 1])
     """
-    if not isinstance(opset, int) or not OLDEST_OPSET <= opset <= latest_opset():
-        raise ValueError(f"`opset` must be an integer from {OLDEST_OPSET} to {latest_opset()}, got {opset!r}")
+    with translated(symbol, params, shapes, opset, dtype=dtype, exact=exact, training=training, rng=rng) as done:
+        model, weights = done
+        external = size_of(weights) > LARGEST_FILE
+        if external and path is None:
+            raise ValueError(f"`path` must be given for a model of {size_of(weights)} bytes, got None")
+        if path is not None:
+            write(path, model, weights, external=external)
+        return onnx.load(path, load_external_data=False) if external else fill(model, weights)
+
+
+@contextmanager
+def translated(
+    symbol: Symbol | str | os.PathLike[str],
+    params: Params,
+    shapes: Mapping[str, Sequence[int | str]] | None,
+    opset: int,
+    *,
+    dtype: Any = np.float32,
+    exact: bool = False,
+    training: bool = False,
+    rng: int | np.random.Generator | None = None,
+    every_input: bool = False,
+) -> Iterator[tuple[ModelProto, dict[str, Weight]]]:
+    """A checked model without its arrays, and the arrays, which may be read as long as the context lasts.
+
+    With `every_input`, all that the graph reads must be a parameter or have a shape.
+    """
+    check_opset(opset)
+    check_rng(rng)
     if not isinstance(symbol, Symbol):
         symbol = load(symbol)
     _refuse_unsupported(symbol.outputs)
-    model = _Export(symbol, _arrays(params), dict(shapes or {}), np.dtype(dtype), Builder(opset, exact=exact)).model()
-    onnx.checker.check_model(model, full_check=True)
-    if path is not None:
-        replace_file(path, [model.SerializeToString()])
-    return model
+    with open_weights(params) as arrays:
+        builder = Builder(opset, exact=exact, keys=node_keys(rng) if training else None)
+        step = _Export(symbol, arrays, dict(shapes or {}), check_dtype(dtype), builder)
+        if every_input:
+            step.refuse_free_inputs()
+        model, weights = step.model(), step.weights()
+        check(model, weights)
+        yield model, weights
+
+
+def check_opset(opset: int) -> None:
+    """Raise a ValueError if it cannot be written."""
+    if not isinstance(opset, int) or not OLDEST_OPSET <= opset <= latest_opset():
+        raise ValueError(f"`opset` must be an integer from {OLDEST_OPSET} to {latest_opset()}, got {opset!r}")
+
+
+def check_dtype(dtype: Any) -> np.dtype[Any]:
+    """The dtype, or a ValueError if it is none of the activations'."""
+    if np.dtype(dtype) not in (np.float16, np.float32, np.float64):
+        raise ValueError(f"`dtype` must be float16, float32 or float64, got {np.dtype(dtype)}")
+    return np.dtype(dtype)
 
 
 def _refuse_unsupported(outputs: list[Entry]) -> None:
@@ -127,21 +181,6 @@ def _refuse_unsupported(outputs: list[Entry]) -> None:
             missing.setdefault(node.op, []).append(node.name)
     if missing:
         raise UnsupportedOperators(missing)
-
-
-def _arrays(params: Mapping[str, Any] | str | os.PathLike[str] | None) -> dict[str, Array]:
-    if isinstance(params, (str, os.PathLike)):
-        loaded = params_file.load(params)
-        if not isinstance(loaded, dict):
-            raise ValueError("`params` must hold arrays with names, got a list")
-        params = loaded
-    arguments, states = params_file.split_names(params or {})
-    return {name: _array(value) for name, value in {**arguments, **states}.items()}
-
-
-def _array(value: Any) -> Array:
-    """An array of NumPy's, from anything that has one: MXNet's NDArray has `asnumpy`."""
-    return np.asarray(value.asnumpy() if hasattr(value, "asnumpy") else value)
 
 
 def _untranslated(entry: Entry) -> str:
@@ -154,7 +193,7 @@ class _Export:
     def __init__(
         self,
         symbol: Symbol,
-        arrays: dict[str, Array],
+        arrays: dict[str, Weight],
         shapes: dict[str, Sequence[int | str]],
         dtype: np.dtype[Any],
         builder: Builder,
@@ -171,7 +210,7 @@ class _Export:
         self._shapes = node_shapes(symbol.outputs, known)
         self._types = node_types(symbol.outputs, self._known_types(dtype))
         self._tensors: dict[tuple[int, int], Tensor] = {}
-        self._parameters: dict[str, Array] = {}
+        self._parameters: dict[str, Weight] = {}
         self._problems: list[str] = []
 
     def _check_names(self) -> None:
@@ -184,10 +223,14 @@ class _Export:
                 if isinstance(size, bool) or not isinstance(size, (int, str)) or (isinstance(size, int) and size < 1):
                     raise ValueError(f"`shapes` must have sizes of 1 and more, or names, got {size!r} for {name!r}")
 
+    def refuse_free_inputs(self) -> None:
+        """Raise a ValueError if the graph reads what is neither a parameter nor given a shape."""
+        free = [name for name in self._variables if name not in self._arrays and name not in self._given]
+        if free:
+            raise ValueError(f"these are neither among the parameters nor inputs with a shape: {', '.join(free)}")
+
     def _known_types(self, dtype: np.dtype[Any]) -> dict[str, int]:
         """The dtypes of the parameters; that of an input which nothing else decides is `dtype`."""
-        if dtype not in (np.float16, np.float32, np.float64):
-            raise ValueError(f"`dtype` must be float16, float32 or float64, got {dtype}")
         known = {name: dtype_number(self._arrays[name].dtype) for name in self._variables if name in self._arrays}
         types = node_types(self._symbol.outputs, known)
         for node in self._nodes:
@@ -203,7 +246,7 @@ class _Export:
         return Tensor(name, self._shapes[entry], DTYPES[number])
 
     def model(self) -> ModelProto:
-        """The finished model."""
+        """The finished model without its arrays."""
         b = self._b
         inputs = [name for name in self._variables if name not in self._arrays]
         taken = {name: b.unique(name) for name in inputs}
@@ -222,22 +265,23 @@ class _Export:
             self._symbol.name or "graph",
             [self._input(name) for name in inputs],
             heads,
-            self._used_initializers(),
         )
         imports = [helper.make_opsetid("", b.opset)]
-        return helper.make_model(
-            graph,
-            opset_imports=imports,
-            ir_version=helper.find_min_ir_version_for(imports),
-            producer_name="rectifier",
-        )
+        version = helper.find_min_ir_version_for(imports)
+        model = helper.make_model(graph, opset_imports=imports, ir_version=version, producer_name="rectifier")
+        helper.set_model_props(model, {f"rectifier.rng.{node}": str(key) for node, key in b.drawn.items()})
+        return model
 
     def _parameter(self, name: str) -> str:
         """The tensor of a parameter, written once."""
         if name not in self._parameters:
             self._parameters[name] = self._arrays[name]
-            self._b.initializer(name, self._arrays[name])
+            self._b.weight(name, self._arrays[name])
         return name
+
+    def _array_behind(self, tensor: Tensor) -> Array | None:
+        weight = self._parameters.get(tensor.name)
+        return None if weight is None else weight.read()
 
     def _output_names(self) -> dict[tuple[int, int], str]:
         """The names of the model's outputs, for those that a node makes; a second mention of one gets a copy."""
@@ -252,9 +296,7 @@ class _Export:
         self._b.scope = node.name or node.op
         inputs = self._inputs(node)
         shapes = tuple(self._shapes[Entry(node, i)] for i in range(output_count(node)))
-        call = Call(
-            self._b, node, parameters_of(node), inputs, lambda tensor: self._parameters.get(tensor.name), shapes
-        )
+        call = Call(self._b, node, parameters_of(node), inputs, self._array_behind, shapes)
         try:
             results = TRANSLATORS[node.op](call)
         except ValueError as error:  # go on, to find all
@@ -310,7 +352,7 @@ class _Export:
         shape = None if tensor.shape is None else [size if size != -1 else None for size in tensor.shape]
         return helper.make_tensor_value_info(name, element_type(tensor.dtype), shape)
 
-    def _used_initializers(self) -> list[onnx.TensorProto]:
-        """Without parameters that nothing reads in their own shape."""
+    def weights(self) -> dict[str, Weight]:
+        """The arrays of the finished model, without parameters that nothing reads in their own shape."""
         read = {name for node in self._b.nodes for name in node.input}
-        return [tensor for name, tensor in self._b.initializers.items() if name in read]
+        return {name: weight for name, weight in self._b.initializers.items() if name in read}
