@@ -317,6 +317,13 @@ def test_pt2_refuses(shapes, more, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_pt2_that_cannot_be_written(tmp_path):
+    module = mx.to_torch(graph(("Flatten", "a", {}, ("data",))))
+    with pytest.raises(OSError, match="missing"):
+        mx.save_pt2(module, tmp_path / "missing" / "net.pt2", {"data": (1, 3)})
+    assert not list(tmp_path.iterdir())
+
+
 def test_modules_of_others_are_refused(tmp_path):
     with pytest.raises(TypeError, match="`module` must be made by `to_torch`, got ReLU"):
         mx.from_torch(nn.ReLU())
