@@ -111,7 +111,7 @@ def test_to_torch(capsys: pytest.CaptureFixture[str]) -> None:
         r"m.pt2: PyTorch 2[.\d]+, 323 parameters, \d+\.\d kB\ncheck   softmax_output: float32 \(2, 3\), ", shown
     )
     x = np.random.default_rng(1).normal(size=(5, 3, 8, 8)).astype("f")
-    found = torch.export.load("m.pt2").module()(torch.from_numpy(x)).numpy()
+    found = torch.export.load("m.pt2").module()(torch.from_numpy(x)).detach().numpy()
     np.testing.assert_allclose(found, run("m.onnx", data=x)[0], atol=1e-6)
     assert files() == {"m.onnx", "m.pt2"}
 
@@ -126,9 +126,10 @@ def test_several_inputs_and_random_slopes(capsys: pytest.CaptureFixture[str]) ->
     command = "convert a-symbol.json a.params -o a.onnx --input a=N,4 --input b=N,4 --training"
     save("a.npy", -np.ones((3, 4), "f"))
     assert main(words(f"{command} --rng 7 --check a=a.npy --check b=a.npy")) == 0
-    assert "check   act_output: float32 (3, 4), -0.66" in capsys.readouterr().out
+    expected = -2 * rrelu_slopes((3, 4), 7)
+    assert f"check   act_output: float32 (3, 4), {expected.min():.6g} to " in capsys.readouterr().out
     x = -np.ones((3, 4), "f")
-    np.testing.assert_array_equal(run("a.onnx", a=x, b=x)[0], -2 * rrelu_slopes((3, 4), 7))
+    np.testing.assert_array_equal(run("a.onnx", a=x, b=x)[0], expected)
     assert main(words(command)) == 0
     (key,) = re.findall(r"rectifier: drew the key (\d+) for act", capsys.readouterr().err)
     np.testing.assert_array_equal(run("a.onnx", a=x, b=x)[0], -2 * rrelu_slopes((3, 4), int(key)))
@@ -214,12 +215,7 @@ def test_progress_counts_every_byte() -> None:
             "m-symbol.json", "m.params", {"data": (1, 3, 8, 8)}, "m.onnx", external_data=external, progress=begin
         )
         assert 4 * 323 <= bar.total < summary.nbytes
-        inside = (
-            0
-            if not external
-            else sum(len(one.raw_data) for one in onnx.load("m.onnx").graph.initializer if len(one.raw_data) < 1024)
-        )
-        assert bar.done in (bar.total, bar.total - inside, bar.total)
+        assert bar.done == bar.total
 
 
 PEAK = """
@@ -367,13 +363,13 @@ ERRORS = [
     (CONVERT.replace("m.params", "x.npy"), "x.npy: at byte 0: not a .params file, which begins with 0x112"),
     (CONVERT.replace("m.params", "cut.params"), r"cut.params: at byte \d+: .* needs \d+ bytes, but \d+ are left"),
     (CONVERT.replace("m.params", "list.params"), "`params` must hold arrays with names, got a list"),
-    (CONVERT.replace("m.params", "few.params"), "these are neither among the parameters nor inputs with a shape: conv_weight"),
+    (CONVERT.replace("m.params", "few.params"), "these are neither among the parameters nor inputs .*: conv_weight"),
     (CONVERT.replace("m-symbol.json", "x.npy"), "not a symbol: .*"),
     (CONVERT.replace("m-symbol.json", "wrong.json"), "not a symbol: .*"),
-    (CONVERT.replace("m-symbol.json", "strange.json"), r"these operators have no translation: .*Strange \(bn\); .*Odd \(pool\)"),
+    (CONVERT.replace("m-symbol.json", "strange.json"), r"these operators have .*: .*Strange \(bn\); .*Odd \(pool\)"),
     (CONVERT.replace("data=", "dta="), "`shapes` must name inputs of the graph, which are data, got 'dta'"),
     (CONVERT.replace("N,3,8,8", "N,4,8,8"), ".*conv.*"),
-    (CONVERT.replace("data=N,3,8,8", "data"), r"argument --input: must be NAME=SIZES as in data=1,3,112,112, got 'data' .*"),
+    (CONVERT.replace("data=N,3,8,8", "data"), r"argument --input: must be NAME=SIZES as in .*, got 'data' .*"),
     (CONVERT.replace("N,3", "N,-3"), r"argument --input: must be NAME=SIZES .*"),
     (CONVERT.replace("N,3", "0,3"), "`shapes` must have sizes of 1 and more, or names, got 0 for 'data'"),
     (f"{CONVERT} --input data=1,3,8,8", "--input must name each input once"),
@@ -480,6 +476,8 @@ fixed.onnx: 2 repaired, 1 right, 0 undecided
 def test_fix_prelu_takes_external_data_along(capsys: pytest.CaptureFixture[str]) -> None:
     os.mkdir("other")
     model = onnx.load(CORPUS / "spoilt-trap.onnx")
+    for one in model.graph.initializer:  # only raw data can be external
+        one.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(one), one.name))
     onnx.save(model, "spoilt.onnx", save_as_external_data=True, location="arrays", size_threshold=0)
     assert main(words("fix-prelu spoilt.onnx -o fixed.onnx")) == 0
     assert main(words("fix-prelu spoilt.onnx -o other/fixed.onnx")) == 0
