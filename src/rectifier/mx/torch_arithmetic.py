@@ -175,7 +175,8 @@ def _add(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
 
 @function("clip")
 def _clip(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return tensors[0].clamp(values["a_min"], values["a_max"])
+    x, bounds = tensors[0], (values["a_min"], values["a_max"])
+    return x.clamp(*bounds) if x.dtype.is_floating_point else x.clamp(*map(int, bounds))
 
 
 @function("hard_sigmoid")
@@ -195,7 +196,15 @@ def torch_dtype(name: str) -> torch.dtype:
     return result
 
 
-@function("Cast", "amp_cast")
+@function("amp_cast")
+def _amp_cast(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
+    """Between float16 and float32 only."""
+    narrow = (torch.float16, torch.float32)
+    dtype = torch_dtype(values["dtype"])
+    return tensors[0].to(dtype) if tensors[0].dtype in narrow and dtype in narrow else tensors[0].clone()
+
+
+@function("Cast")
 def _cast(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
     return tensors[0].to(torch_dtype(values["dtype"]))
 

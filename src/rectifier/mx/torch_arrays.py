@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .compute import axes_of
 from .reshape_codes import LEFT_OVER, requested_sizes
@@ -19,9 +19,9 @@ __all__: list[str] = []
 # --- shapes
 
 
-@layer("Flatten")
-def _flatten(values: Values, tensors: Any) -> nn.Module:
-    return nn.Flatten()
+@function("Flatten")
+def _flatten(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
+    return tensors[0].reshape(tensors[0].shape[0], -1)
 
 
 @function("Concat")
@@ -164,6 +164,12 @@ def _ones(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
 @function("_full")
 def _full(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
     return torch.full(values["shape"], values["value"], **_made(values))
+
+
+@layer("_arange")
+def _arange_layer(values: Values, tensors: Any) -> None:
+    if values["infer_range"] and values["stop"] is None:
+        raise ValueError("`infer_range` must be False, since a module does not know the shapes that its size follows")
 
 
 @function("_arange")

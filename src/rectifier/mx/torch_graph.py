@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from . import (  # noqa: F401
     torch_arithmetic,
     torch_arrays,
+    torch_detection,
     torch_images,
     torch_indexing,
     torch_layers,
