@@ -14,7 +14,7 @@ from rectifier.mx.graph import Entry, Node
 from rectifier.mx.operators import operator_of, parameters_of, visible_count
 from rectifier.mx.symbol import Symbol
 
-__all__ = ["CASES", "Case", "arrays", "labels", "symbol"]
+__all__ = ["CASES", "Case", "arrays", "labels", "random_window", "symbol"]
 
 
 class Case(NamedTuple):
@@ -242,6 +242,7 @@ _OUTPUTS = [
     _case("MakeLoss", (3, 5), grad_scale=2, normalization="batch"),
     _case("make_loss", (3, 5)),
     _case("BlockGrad", (3, 5)),
+    _case("IdentityAttachKLSparseReg", (3, 5)),
     _case("_copy", (3, 5)),
     _case("Dropout", (3, 5)),
     _case("Dropout", (3, 4, 5), p=0.3, axes=(1,)),
@@ -293,9 +294,31 @@ _DETECTIONS = [
         {},
         {"nms_threshold": 0.3, "threshold": 0.4},
         {"nms_threshold": 0.2, "force_suppress": True, "clip": False, "variances": (0.2, 0.1, 0.3, 0.1)},
-        {"nms_threshold": 0.4, "background_id": 1, "threshold": 0.9},
+        {"nms_threshold": 0.4, "background_id": 1, "threshold": 0.6},
         {"nms_topk": 9, "nms_threshold": 0.3},
     )
 ]
 
 CASES = [*_CONVOLUTIONS, *_DENSE, *_POOLS, *_NORMS, *_OUTPUTS, *_IMAGES, *_DETECTIONS]
+
+
+def random_window(rng: np.random.Generator) -> Case:
+    """Pooling or a convolution of random size, stride, padding and dilation, in one to three dimensions."""
+    count = int(rng.integers(1, 4))
+
+    def numbers(low: int, high: int) -> tuple[int, ...]:
+        return tuple(int(one) for one in rng.integers(low, high, count))
+
+    op = str(rng.choice(["Pooling", "Pooling", "Convolution", "Deconvolution"]))
+    attrs: dict[str, object] = {"kernel": numbers(1, 5), "stride": numbers(1, 4), "pad": numbers(0, 3)}
+    attrs = {key: value for key, value in attrs.items() if key == "kernel" or rng.random() < 0.8}
+    if op == "Pooling":
+        attrs["pool_type"] = rng.choice(["max", "avg", "sum"])
+        attrs["pooling_convention"] = rng.choice(["valid", "full"])
+        attrs["count_include_pad"] = rng.choice(["True", "False", "None"])
+    else:
+        attrs.update(num_filter=4, num_group=rng.choice([1, 2, 4]), no_bias=rng.random() < 0.5)
+        # MXNet's transposed convolution on the CPU is wrong where both stride and dilation are above 1.
+        if rng.random() < 0.5 and (op == "Convolution" or max(attrs.get("stride", (1,))) == 1):  # type: ignore[call-overload]
+            attrs["dilate"] = numbers(1, 3)
+    return _case(op, (2, 4, *numbers(4, 9)), **attrs)

@@ -4,7 +4,8 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from layer_cases import CASES, arrays, labels, symbol
+from layer_cases import CASES, arrays, labels, random_window, symbol
+from mxnet_process import MXNetError
 from test_onnx_agreement import difference, in_onnxruntime
 
 from rectifier.onnx import export, latest_opset
@@ -72,3 +73,34 @@ def test_layer(mxnet, case):
             size = difference(comparable(case, found), comparable(case, wanted))
             worst[case.op] = max(worst[case.op], size)
             assert size <= BOUND, f"opset {opset}: {size}"
+
+
+def test_random_windows(mxnet):
+    """With every size free and with all known. A mean over windows outside the data, of nothing, is refused."""
+    compared = defaultdict(int)
+    for number in range(250):
+        case = random_window(np.random.default_rng([3, number]))
+        try:
+            graph, given = symbol(case), arrays(case)
+            (expected,) = of_mxnet(mxnet, graph, given)
+        except (ValueError, MXNetError) as error:  # both refuse windows that do not fit
+            compared[type(error).__name__] += 1
+            continue
+        params = {name: array for name, array in given.items() if name != "data"}
+        rank = expected.ndim
+        for opset, shape in ((9, given["data"].shape), (13, ("N", 4, "depth", "height", "width")[:rank])):
+            try:
+                model = export(graph, params, {"data": shape}, opset)
+            except ValueError:
+                if case.attrs.get("pool_type") != "avg":
+                    raise
+                compared["refused"] += 1
+                continue
+            (found,) = in_onnxruntime(model, data=given["data"])
+            size = difference(found, expected)
+            worst[f"random {case.op}"] = max(worst[f"random {case.op}"], size)
+            assert size <= BOUND, f"{case} in opset {opset}: {size}"
+            compared[case.op] += 1
+    print(dict(compared))
+    assert min(compared[op] for op in ("Pooling", "Convolution", "Deconvolution")) > 50
+    assert compared["refused"] < 40

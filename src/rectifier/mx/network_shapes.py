@@ -76,7 +76,7 @@ def deconvolution(values: Values, inputs: Shapes, outputs: Shapes) -> None:
         -1 if n < 0 else (n - 1) * s + d * (k - 1) + 1 - 2 * p + a
         for n, k, s, p, d, a in zip(data[2:], kernel, stride, pad, dilate, adjust, strict=True)
     ]
-    if any(size == 0 or size < -1 for size in sizes):
+    if any(size < 1 <= n for size, n in zip(sizes, data[2:], strict=True)):
         raise ValueError(f"the result must have positive sizes, got {sizes}")
     learn(outputs, 0, (data[0], filters, *sizes))
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .pieces import integers, reduced, reshaped, sliced
+from .builder import element_type
+from .pieces import as_dtype, integers, reduced, reshaped, sliced
 from .translators import Call, translator
 
 __all__ = ["multi_box_detection"]
@@ -45,7 +46,7 @@ def _ranked(call: Call, anchors: int) -> tuple[str, str, str]:
     foreground = sliced(call, call.inputs[0], [1], [np.iinfo(np.int64).max], [1])
     best = reduced(call, "ReduceMax", foreground, [1], keep=False)
     low = call.op("Less", best, call.constant(call.values["threshold"]))
-    kinds = call.op("Cast", call.op("ArgMax", foreground, axis=1, keepdims=0), to=1)
+    kinds = call.op("Cast", call.op("ArgMax", foreground, axis=1, keepdims=0), to=element_type(call.dtype))
     scores, places = call.b.ops(
         "TopK", 2, call.op("Where", low, call.constant(_NONE), best), integers(call, [anchors]), axis=1
     )
@@ -86,8 +87,8 @@ def _kept(call: Call, kinds: str, scores: str, boxes: str, classes: int) -> str:
     overlap = np.nextafter(np.float32(call.values["nms_threshold"]), np.float32(0))
     chosen = call.op(
         "NonMaxSuppression",
-        boxes,
-        each,
+        _single(call, boxes),
+        _single(call, each),
         call.b.constant([np.iinfo(np.int32).max], np.int64),
         call.b.constant([overlap], np.float32),
         call.b.constant([_NONE / 2], np.float32),
@@ -97,6 +98,11 @@ def _kept(call: Call, kinds: str, scores: str, boxes: str, classes: int) -> str:
     ones = call.op("Expand", call.constant(1.0), count)
     marks = call.op("ScatterND", call.op("Mul", scores, call.constant(0.0)), places, ones)
     return call.op("Greater", marks, call.constant(0.5))
+
+
+def _single(call: Call, data: str) -> str:
+    """As float32, which is all that NonMaxSuppression takes."""
+    return data if call.dtype == np.float32 else as_dtype(call, data, np.dtype(np.float32))
 
 
 def _rows(call: Call, kinds: str, scores: str, boxes: str, valid: str) -> str:
