@@ -12,7 +12,7 @@ from typing import Any
 from ..speed.results import processor
 from . import page, published, random_ones
 
-STEPS = ("make", "convert", "compare", "random", "page")
+STEPS = (*published.STEPS, "random", "page")
 RESULTS = published.ROOT / "benchmarks" / "results" / "networks"
 
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     steps = options.steps or STEPS
     for name in options.only or published.NETWORKS:
-        for step in ("make", "convert", "compare"):
+        for step in published.STEPS:
             if step in steps:
                 getattr(published, step)(name)
     if "random" in steps:

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from comparison import in_onnxruntime, in_torch, largest_difference, numbered
 from mxnet_process import PYTHON
 
+import rectifier.torch  # noqa: F401 - its operators are in the files
 from networks import NETWORKS
-from rectifier import mx
+from rectifier import cli, mx
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "networks"
 OPSET = 17
+STEPS = ("make", "convert", "compare", "pt2")
 
 
 def folder_of(name: str) -> Path:
@@ -33,7 +36,7 @@ def keep(name: str, step: str, figures: dict[str, Any]) -> None:
 def figures_of(name: str) -> dict[str, Any]:
     """What all steps found."""
     found: dict[str, Any] = {"network": name}
-    for step in ("make", "convert", "compare"):
+    for step in STEPS:
         found.update(json.loads((folder_of(name) / f"{step}.json").read_text(encoding="utf-8")))
     return found
 
@@ -81,3 +84,22 @@ def compare(name: str) -> None:
     seconds = time.perf_counter() - begin
     found["torch"] = largest_difference(in_torch(module, **data), expected)
     keep(name, "compare", {"difference": found, "torch_seconds": seconds})
+
+
+def pt2(name: str) -> None:
+    """PyTorch's file, by the command; loaded again, and given two copies of the input."""
+    folder, network = folder_of(name), NETWORKS[name]
+    begin = time.perf_counter()
+    given = f"{network.input_name}={','.join(map(str, ['N', *network.shape[1:]]))}"
+    files = [str(folder / ending) for ending in ("model-symbol.json", "model-0000.params", "model.pt2")]
+    if cli.main(["convert", *files[:2], "-o", files[2], "--input", given, "--to", "torch"]):
+        raise RuntimeError(f"{name} cannot be written for PyTorch")
+    seconds = time.perf_counter() - begin
+    arrays = np.load(folder / "values.npz")
+    module = torch.export.load(files[2]).module()
+    with torch.inference_mode():
+        outputs = module(torch.from_numpy(np.repeat(arrays[network.input_name], 2, axis=0)))
+    found = [output.numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,))]
+    # What stands for each example is there twice; SSD's boxes are the same for all.
+    halves = [each[: len(one)] for each, one in zip(found, numbered(arrays), strict=True)]
+    keep(name, "pt2", {"pt2_seconds": seconds, "pt2_difference": largest_difference(halves, numbered(arrays))})

@@ -93,6 +93,10 @@ def _one_line() -> Iterator[None]:
         raise InputError(str(error)) from None
     except (TypeError, ValueError, KeyError, RecursionError) as error:
         raise InputError(str(error)) from None
+    except OSError as error:
+        if error.errno is not None:  # the frame of all commands words these
+            raise
+        raise InputError(str(error)) from None
 
 
 def _convert(options: argparse.Namespace) -> None:

@@ -242,6 +242,7 @@ _OUTPUTS = [
     _case("MakeLoss", (3, 5), grad_scale=2, normalization="batch"),
     _case("make_loss", (3, 5)),
     _case("BlockGrad", (3, 5)),
+    _case("IdentityAttachKLSparseReg", (3, 5)),
     _case("_copy", (3, 5)),
     _case("Dropout", (3, 5)),
     _case("Dropout", (3, 4, 5), p=0.3, axes=(1,)),

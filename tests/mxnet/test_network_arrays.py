@@ -117,6 +117,25 @@ def test_parameters_are_those_of_the_registry(mxnet):
                 assert default == (parameter.read(text) if text else ""), (name, parameter.name)
 
 
+SPECIAL = np.array([-np.inf, -1e30, -2.5, -1, -0.0, 0, 0.5, 1, 2.5, 1e30, np.inf, np.nan], "f")
+FUNCTIONS = (
+    *("floor", "ceil", "rint", "round", "trunc", "fix", "sin", "cos", "tan", "sinh", "cosh", "arcsin", "arctan"),
+    *("arcsinh", "arccosh", "arctanh", "erf", "cbrt", "log2", "log10", "log1p", "expm1", "rsqrt", "degrees"),
+    *("logical_not", "hard_sigmoid", "smooth_l1", "sum", "norm"),
+)
+
+
+@pytest.mark.parametrize("opset", [9, 17])
+def test_special_values(mxnet, opset):
+    """Infinity and NaN, but for the sign of NaN, which is 0 in MXNet, and what each library takes for its maximum."""
+    for call in (*(f"sym.{name}(a)" for name in FUNCTIONS), "sym.clip(a, a_min=-1, a_max=1)"):
+        code = f"sym = mx.sym\na = mx.sym.Variable('a')\ns = {call}\n"
+        text, expected = mxnet.run(code + EVALUATE + "result = s.tojson()\n", a=SPECIAL)
+        model = export(mx.sym.load_json(text), None, {"a": SPECIAL.shape}, opset)
+        (found,) = in_onnxruntime(model, a=SPECIAL)
+        np.testing.assert_allclose(found, expected["0"], rtol=1e-5, err_msg=call)
+
+
 def random_reshape(rng):
     """A shape of primes, and codes for it; none of MXNet's own mistakes, which loses -1 behind -2 and -4."""
     shape = [int(n) for n in rng.choice([1, 2, 3, 5, 7, 4, 6], rng.integers(1, 5))]

@@ -20,6 +20,7 @@ from networks import NETWORKS
 
 from rectifier import mx
 from rectifier.onnx import export
+from torch_library import torch  # noqa: F401 - skips without it
 
 RANDOM_NETWORKS = 60  # the first of the 300 that `python -m benchmarks.networks` runs
 
