@@ -14,6 +14,8 @@ from onnx import TensorProto, helper
 
 from rectifier import leaky_relu, mx
 from rectifier.mx import params_file
+from rectifier.mx.graph import Entry, Node
+from rectifier.mx.symbol import Symbol
 from rectifier.onnx import UnsupportedOperators, export, import_model, latest_opset
 from rectifier.onnx.tail import TAILS
 from rectifier.parameters import ACTIVATIONS
@@ -311,16 +313,17 @@ def test_reads_slopes_of_other_makers(slope, gamma):
 
 
 def test_all_unsupported_operators_are_named_at_once(tmp_path):
-    symbol = mx.sym.load("tests/corpus/network-symbol.json")
+    nodes = [Node("_contrib_Proposal", "p"), Node("Custom", "c"), Node("Correlation", "first"), Node("Correlation", "")]
+    data = Entry(Node(None, "data"))
+    for node in nodes:
+        node.inputs.append(data)
+        data = Entry(node)
     path = tmp_path / "m.onnx"
-    expected = (
-        "these operators have no translation: Convolution (conv); BatchNorm (bn); Pooling (pool); FullyConnected (fc); "
-        "Dropout (drop); SoftmaxOutput (softmax)"
-    )
+    expected = "these operators have no translation: _contrib_Proposal (p); Custom (c); Correlation (first, )"
     with pytest.raises(UnsupportedOperators) as caught:
-        export(symbol, {}, {"data": (1, 3, 8, 8)}, path=path)
+        export(Symbol([data]), {}, {"data": (1, 3, 8, 8)}, path=path)
     assert str(caught.value) == expected
-    assert caught.value.nodes["Convolution"] == ["conv"]
+    assert caught.value.nodes["Correlation"] == ["first", ""]
     assert not path.exists()
 
 

@@ -1,4 +1,4 @@
-"""The command line: `rectifier apply` for files of any size, and `rectifier info`."""
+"""The command line: `rectifier apply` for files of any size, `rectifier info`, and the frame of all commands."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import NoReturn
 
+from . import cli_convert
 from .config import set_num_threads, show_config
 from .files import InputError
 from .parameters import ACTIVATIONS, LOWER_BOUND, SLOPE, UPPER_BOUND
@@ -107,7 +108,11 @@ _lengths.__name__ = "chunks"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="rectifier", description="MXNet's LeakyReLU operator on files.", allow_abbrev=False)
+    parser = _Parser(
+        prog="rectifier",
+        description="MXNet's LeakyReLU operator on files, and MXNet's networks as files of ONNX and PyTorch.",
+        allow_abbrev=False,
+    )
     parser.add_argument("--version", action="version", version=f"rectifier {version('rectifier')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="command", parser_class=_Parser)
     info = commands.add_parser("info", help="show version, CPU target, threads and back-ends", allow_abbrev=False)
@@ -122,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     apply.set_defaults(run=_apply)
     _add_apply_arguments(apply)
+    cli_convert.add_commands(commands)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal."""
+"""How far a long piece of work is, on a terminal."""
 
 from __future__ import annotations
 

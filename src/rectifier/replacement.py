@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +15,7 @@ from numpy.lib import format as npy
 
 from .files import Box, InputError, runs
 
-__all__ = ["Replacement", "sync_folder"]
+__all__ = ["Replacement", "publish_together", "sync_folder"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -42,6 +43,8 @@ class Replacement:
         self.path = Path(path)
         self._target = Path(os.path.realpath(path))
         self._temporary = self._target.with_name(f".rectifier-{secrets.token_hex(6)}.tmp")
+        self._aside = self._temporary.with_suffix(".old.tmp")
+        self._published = False
         self._file: BinaryIO | None = None
 
     def open(self) -> None:
@@ -53,8 +56,12 @@ class Replacement:
 
     def write(self, data: Array) -> None:
         """Append the elements of an array, C-contiguous."""
+        self.write_bytes(data.reshape(-1).view(np.uint8).data)
+
+    def write_bytes(self, data: bytes | memoryview) -> None:
+        """Append bytes."""
         assert self._file is not None
-        rest = data.reshape(-1).view(np.uint8).data
+        rest = memoryview(data)
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
@@ -96,6 +103,7 @@ class Replacement:
 
     def publish(self) -> None:
         """Put the finished file in its place."""
+        self._published = True
         try:
             os.replace(self._temporary, self._target)
         except OSError as error:
@@ -128,8 +136,51 @@ class Replacement:
         with suppress(OSError):
             self._temporary.unlink(missing_ok=True)
 
+    def put_aside(self) -> None:
+        """Give an old file in the place another name, until `restore` or `forget`."""
+        try:
+            with suppress(FileNotFoundError):
+                os.replace(self._target, self._aside)
+        except OSError as error:
+            raise self._error(error) from None
+
+    def restore(self) -> None:
+        """Undo `put_aside`, and `publish` after it."""
+        with suppress(OSError):
+            if self._published:
+                self._target.unlink(missing_ok=True)
+            if self._aside.exists():
+                os.replace(self._aside, self._target)
+
+    def forget(self) -> None:
+        """Remove the old file that was put aside."""
+        with suppress(OSError):
+            self._aside.unlink(missing_ok=True)
+
     def _error(self, error: OSError) -> InputError:
         return InputError(f"cannot write {self.path}: {error.strerror}")
+
+
+def publish_together(files: Sequence[Replacement]) -> None:
+    """Put finished files in their places, the one that names the others last.
+
+    Either all are replaced or none. A program that is killed in between leaves no file in the last one's place, so that
+    it never stands beside others that it was not made with.
+    """
+    if len(files) == 1:
+        return files[0].publish()
+    try:
+        for file in reversed(files):
+            file.put_aside()
+        for file in files:
+            file.publish()
+    except BaseException:
+        for file in files:
+            file.restore()
+        raise
+    for file in files:
+        file.forget()
+    return None
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from mxnet_process import PYTHON, Oracle
 
 # Programs that MXNet itself runs.
-collect_ignore = ["make_corpus.py", "make_model.py", "mxnet_process.py", "oracle.py"]
+collect_ignore = ["make_corpus.py", "make_model.py", "make_spoilt.py", "mxnet_process.py", "oracle.py"]
 
 
 @pytest.fixture(scope="session")

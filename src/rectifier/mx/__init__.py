@@ -14,6 +14,7 @@ from . import attribute, base, context, graph, name, random, symbol
 from .attribute import AttrScope
 from .base import MXNetError
 from .context import Context, cpu, cpu_pinned, current_context, gpu
+from .coverage import need_torch
 from .symbol import Group, Symbol, Variable
 
 __all__ = [
@@ -53,9 +54,15 @@ _LAZY = {
     "ndarray": "nd",
 }
 
+# Functions of modules that need PyTorch.
+_FUNCTIONS = {"from_torch": "torch_network", "save_pt2": "torch_export", "to_torch": "torch_network"}
+
 
 def __getattr__(wanted: str) -> Any:
+    if wanted in _FUNCTIONS:
+        need_torch(f"`rectifier.mx.{wanted}`")
+        return getattr(importlib.import_module(f"{__name__}.{_FUNCTIONS[wanted]}"), wanted)
     if wanted in _LAZY:
         return importlib.import_module(f"{__name__}.{_LAZY[wanted]}")
-    offered = ", ".join(sorted({*__all__, *_LAZY}))
+    offered = ", ".join(sorted({*__all__, *_LAZY, *_FUNCTIONS}))
     raise AttributeError(f"module {__name__!r} has no attribute {wanted!r}: it covers {offered}")

@@ -19,7 +19,7 @@ from ..parameters import ACTIVATIONS
 from . import random
 from .base import MXNetError
 
-__all__ = ["COMPUTE", "DTYPES", "LOSSES", "apply", "scalar"]
+__all__ = ["COMPUTE", "DTYPES", "LOSSES", "apply", "axes_of", "scalar"]
 
 Values = Mapping[str, Any]
 Outputs = tuple[Tensor, ...]
@@ -230,7 +230,7 @@ def _cast(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
     return tensors[0].to(DTYPES[np.dtype(values["dtype"])], copy=True)
 
 
-def _axes(x: Tensor, values: Values) -> list[int]:
+def axes_of(x: Tensor, values: Values) -> list[int]:
     """The axes that a reduction takes away."""
     named = values["axis"]
     if named is None or named == ():
@@ -244,14 +244,14 @@ def _axes(x: Tensor, values: Values) -> list[int]:
 
 def _sum(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
     x = tensors[0]
-    axes = _axes(x, values)
+    axes = axes_of(x, values)
     total = x.sum(dim=axes, keepdim=values["keepdims"], dtype=x.dtype) if axes else x.clone()
     return total if total.ndim else total.reshape(1)  # MXNet has no arrays without axes
 
 
 def _mean(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
     x = tensors[0]
-    count = scalar(float(np.prod([x.shape[axis] for axis in _axes(x, values)])), torch.empty(0, dtype=x.dtype))
+    count = scalar(float(np.prod([x.shape[axis] for axis in axes_of(x, values)])), torch.empty(0, dtype=x.dtype))
     return _divide(_sum(tensors, values, training), count.to(x.device))
 
 

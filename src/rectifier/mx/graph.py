@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 __all__ = ["Entry", "Node", "copy", "replace_variables", "walk"]
@@ -62,28 +62,31 @@ class Entry(NamedTuple):
     version: int = 0
 
 
-def walk(outputs: Iterable[Entry]) -> Iterator[Node]:
-    """The nodes that `outputs` need, each once, after what it needs itself: MXNet's order, depth first."""
+def walk(outputs: Iterable[Entry], inputs: Callable[[Node], list[Entry]] | None = None) -> Iterator[Node]:
+    """The nodes that `outputs` need, each once, after what it needs itself: MXNet's order, depth first.
+
+    `inputs` says which of a node's inputs it needs, if not all.
+    """
     seen: set[int] = set()
     for head in outputs:
         if id(head.node) in seen:
             continue
         seen.add(id(head.node))
-        stack = [(head.node, _needs(head.node))]
+        stack = [(head.node, _needs(head.node, inputs))]
         while stack:
             node, rest = stack[-1]
             for needed in rest:
                 if id(needed) not in seen:
                     seen.add(id(needed))
-                    stack.append((needed, _needs(needed)))
+                    stack.append((needed, _needs(needed, inputs)))
                     break
             else:
                 stack.pop()
                 yield node
 
 
-def _needs(node: Node) -> Iterator[Node]:
-    yield from (entry.node for entry in node.inputs)
+def _needs(node: Node, inputs: Callable[[Node], list[Entry]] | None) -> Iterator[Node]:
+    yield from (entry.node for entry in (node.inputs if inputs is None else inputs(node)))
     yield from node.control_deps
 
 

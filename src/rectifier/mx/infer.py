@@ -6,9 +6,12 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from .array_rules import ARRAY_RULES
+from .array_types import ARRAY_TYPE_RULES
 from .base import DTYPES, MXNetError, dtype_number
 from .graph import Entry, Node, walk
 from .network_shapes import NETWORK_RULES
+from .number_rules import NUMBER_RULES
 from .operators import integers, mutated_inputs, operator_of, output_count, parameters_of
 from .shape_rules import RULES, Shape, broadcast, merge, same
 from .type_rules import TYPE_RULES, merge_types, same_type
@@ -21,6 +24,12 @@ __all__ = ["Result", "node_shapes", "node_types", "shapes", "types"]
 Result = tuple[list[Any] | None, list[Any] | None, list[Any] | None]
 T = TypeVar("T")
 Rule = Callable[[Mapping[str, Any], list[T | None], list[T | None]], None]
+
+
+_TYPE_RULES = {**TYPE_RULES, **ARRAY_TYPE_RULES}
+# Of the operators that are not offered.
+_ARRAY_RULES = {**ARRAY_RULES, **NUMBER_RULES}
+_GRAPH_RULES = {**NETWORK_RULES, **_ARRAY_RULES}
 
 
 class _Facts(Generic[T]):
@@ -47,7 +56,7 @@ class _Facts(Generic[T]):
 
     def spread(self, rule_of: Callable[[Node], Rule[T] | None]) -> None:
         """Apply the rules, forward and backward, until nothing new follows."""
-        rules = [(node, rule) for node in self.nodes if node.inputs and (rule := rule_of(node)) is not None]
+        rules = [(node, rule) for node in self.nodes if _is_ruled(node) and (rule := rule_of(node)) is not None]
         news = True
         while news:
             news = sum(self._apply(node, rule) for node, rule in (*rules, *reversed(rules))) > 0
@@ -92,8 +101,28 @@ def _shape_rule(node: Node) -> Rule[Shape] | None:
     assert node.op is not None
     row = operator_of(node.op)
     if row is None or not row.offered:
-        return NETWORK_RULES.get(node.op)
+        _check_counts(node)
+        return _GRAPH_RULES.get(node.op)
     return RULES.get(node.op, broadcast if node.op.startswith("broadcast_") else same)
+
+
+def _is_ruled(node: Node) -> bool:
+    """What should have inputs and has none is left alone."""
+    return bool(node.inputs) or node.op in _ARRAY_RULES
+
+
+def _check_counts(node: Node) -> None:
+    """Refuse inputs and outputs of another number than the rules read."""
+    row = operator_of(node.op) if node.op in _ARRAY_RULES else None
+    if row is None:
+        return
+    values = parameters_of(node)
+    counts = len(row.input_names(values)), len(row.output_names(values))
+    if (len(node.inputs), output_count(node)) != counts:
+        raise MXNetError(
+            f"there must be {counts[0]} inputs and {counts[1]} outputs, got {len(node.inputs)} and "
+            f"{output_count(node)} in node {node.name!r} (operator {node.op})"
+        )
 
 
 def _declared(node: Node, text: str) -> Shape | None:
@@ -133,8 +162,9 @@ def node_types(outputs: list[Entry], given: Mapping[str, int]) -> _Facts[int]:
 def _type_rule(node: Node) -> Rule[int] | None:
     assert node.op is not None
     row = operator_of(node.op)
-    known = (row is not None and row.offered) or node.op in NETWORK_RULES
-    return TYPE_RULES.get(node.op, same_type if known else None)
+    _check_counts(node)
+    known = (row is not None and row.offered) or node.op in _GRAPH_RULES
+    return _TYPE_RULES.get(node.op, same_type if known else None)
 
 
 def _declared_type(node: Node) -> int | None:

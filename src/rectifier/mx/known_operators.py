@@ -7,10 +7,10 @@ and to write to no input.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from .network_shapes import NETWORK_PARAMETERS
-from .operators import Names, Operator, Values, numbered, register
+from . import layer_operators as _layer_operators  # noqa: F401 - enters its rows in the table
+from . import shape_operators as _shape_operators  # noqa: F401 - enters its rows in the table
+from .operators import Operator, Values, register
 
 __all__ = ["FLUENT"]
 
@@ -52,66 +52,7 @@ def _shown_if(key: str, count: int = 3) -> Callable[[Values], int]:
     return lambda values: count if _is_true(values, key) else 1
 
 
-def _numbered(key: str) -> Callable[[Values], Names]:
-    """As many outputs as the parameter says."""
-
-    def names(values: Values) -> Names:
-        text = str(values.get(key, "1"))
-        count = int(text) if text.isdecimal() and int(text) < 2**16 else 1
-        return ("output",) if count == 1 else numbered("output", count)
-
-    return names
-
-
-def _optional_bias(values: Values) -> Names:
-    return ("data", "weight") if _is_true(values, "no_bias") else ("data", "weight", "bias")
-
-
-_NORMALIZATION = ("data", "gamma", "beta", "moving_mean", "moving_var")
-_MOVING = {"moving_mean": '["zero", {}]', "moving_var": '["one", {}]'}
-
 _ROWS = (
-    *(
-        Operator(
-            name,
-            _NORMALIZATION,
-            ("output", "mean", "var"),
-            visible=_shown_if("output_mean_var"),
-            mutated=(3, 4),
-            initial=_MOVING,
-        )
-        for name in ("BatchNorm", "BatchNorm_v1", "_contrib_SyncBatchNorm", "CuDNNBatchNorm")
-    ),
-    Operator("Convolution", _optional_bias),
-    Operator("Deconvolution", _optional_bias),
-    Operator("FullyConnected", _optional_bias),
-    Operator("Dropout", outputs=("output", "mask"), visible=1),
-    Operator("LRN", outputs=("output", "tmp_norm"), visible=1),
-    Operator("L2Normalization", outputs=("output", "norm"), visible=1),
-    Operator("InstanceNorm", ("data", "gamma", "beta"), ("output", "mean", "var"), visible=1),
-    *(
-        Operator(name, ("data", "gamma", "beta"), ("output", "mean", "std"), visible=_shown_if("output_mean_var"))
-        for name in ("LayerNorm", "GroupNorm")
-    ),
-    Operator("SliceChannel", outputs=_numbered("num_outputs"), aliases=("split",)),
-    Operator("SoftmaxOutput", ("data", "label"), aliases=("Softmax",)),
-    *(
-        Operator(name, ("data", "label"))
-        for name in ("LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput", "SVMOutput")
-    ),
-    Operator("IdentityAttachKLSparseReg", ("data", "moving_avg"), mutated=(1,), initial={"moving_avg": '["zero", {}]'}),
-    Operator("Concat", (), aliases=("concat",)),
-    Operator("Reshape", aliases=("reshape",)),
-    Operator("Pad", aliases=("pad",)),
-    Operator("SwapAxis", aliases=("swapaxes",)),
-    Operator("slice", aliases=("crop",)),
-    Operator("reverse", aliases=("flip",)),
-    Operator("broadcast_axis", aliases=("broadcast_axes",)),
-    Operator("max", aliases=("max_axis",)),
-    Operator("min", aliases=("min_axis",)),
-    Operator("_logical_and", ("lhs", "rhs"), aliases=("_Logical_And",)),
-    Operator("_logical_or", ("lhs", "rhs"), aliases=("_Logical_Or",)),
-    Operator("_logical_xor", ("lhs", "rhs"), aliases=("_Logical_Xor",)),
     Operator("_contrib_MultiBoxTarget", ("anchor", "label", "cls_pred"), ("loc_target", "loc_mask", "cls_target")),
     *(
         Operator(
@@ -124,5 +65,4 @@ _ROWS = (
         for name in ("_contrib_Proposal", "_contrib_MultiProposal")
     ),
 )
-register(*(replace(row, parameters=NETWORK_PARAMETERS.get(row.name)) for row in _ROWS))
-register(Operator("Pooling", parameters=NETWORK_PARAMETERS["Pooling"]))
+register(*_ROWS)

@@ -26,6 +26,7 @@ __all__ = [
     "output_count",
     "output_name",
     "parameters_of",
+    "read_inputs",
     "register",
     "visible_count",
 ]
@@ -77,6 +78,8 @@ class Operator:
         The inputs that it writes to: auxiliary states.
     initial : mapping of str to str
         ``__init__`` of the variables that are made for inputs that are not given.
+    unread : tuple of int, or callable
+        The inputs that the operator does not read in inference, such as labels.
     offered : bool
         Whether users can call it. Its parameters are then complete, and others in a graph are an error.
     """
@@ -91,6 +94,7 @@ class Operator:
     count: str | None = None
     mutated: tuple[int, ...] = ()
     initial: Mapping[str, str] | None = None
+    unread: tuple[int, ...] | Callable[[Values], tuple[int, ...]] = ()
     offered: bool = False
 
     def input_names(self, values: Values) -> Names:
@@ -264,6 +268,15 @@ def output_name(entry: Entry) -> str:
     else:
         name = "output" if output_count(node) == 1 else f"output{entry.output}"
     return f"{node.name}_{name}" if node.name else name
+
+
+def read_inputs(node: Node) -> list[Entry]:
+    """The inputs that inference reads: not labels, nor a gamma that counts as 1."""
+    row = operator_of(node.op) if node.op else None
+    if row is None or row.unread == ():
+        return node.inputs
+    places = row.unread(parameters_of(node)) if callable(row.unread) else row.unread
+    return [entry for i, entry in enumerate(node.inputs) if i not in places]
 
 
 def mutated_inputs(node: Node) -> list[Node]:

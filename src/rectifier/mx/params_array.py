@@ -289,6 +289,13 @@ class Reader:
         except ValueError as error:
             raise self.error(str(error), stored.offset) from None
 
+    def pieces(self, part: Part, nbytes: int) -> Iterator[Array]:
+        """The elements of a part, side by side in pieces of so many bytes."""
+        total, step = math.prod(part.shape), max(1, nbytes // part.dtype.itemsize)
+        for first in range(0, total, step):
+            count = min(step, total - first)
+            yield self._elements(Part(part.offset + first * part.dtype.itemsize, (count,), part.dtype))
+
     def _elements(self, part: Part) -> Array:
         self._file.seek(part.offset)
         buffer = np.empty(part.nbytes, np.uint8)

@@ -26,6 +26,8 @@ Value = Array | SparseArray | None
 
 # How many bytes a sparse array may grow to: its file holds only a few of them.
 DENSE_LIMIT = 1 << 30
+# How much of an array `ParamsFile.pieces` reads at a time.
+PIECE_BYTES = 1 << 24
 
 _LIST_MAGIC = 0x112
 _CPU = struct.pack("<ii", 1, 0)
@@ -118,10 +120,42 @@ class ParamsFile:
         ValueError
             If a sparse array's indices contradict its shape, or it would grow beyond `limit`.
         """
+        return self._reader.read(self._stored(which), dense=dense, limit=limit)
+
+    def pieces(self, which: int | str, nbytes: int = PIECE_BYTES, *, limit: int = DENSE_LIMIT) -> Iterator[Array]:
+        """One array's elements in C order, some at a time, so that an array larger than memory can be copied.
+
+        Parameters
+        ----------
+        which : int or str
+            Its place or its name.
+        nbytes : int
+            How many bytes a piece has at most, and at least one element.
+        limit : int
+            How many bytes a sparse array may grow to; it comes in one piece.
+
+        Yields
+        ------
+        ndarray, one dimension
+            None at all for an array that was never given a shape.
+
+        Raises
+        ------
+        KeyError, IndexError, ValueError
+            As `read`.
+        """
+        stored = self._stored(which)
+        if stored.storage == "default" and stored.data is not None:
+            yield from self._reader.pieces(stored.data, nbytes)
+        elif (whole := self._reader.read(stored, dense=True, limit=limit)) is not None:
+            assert isinstance(whole, np.ndarray)
+            yield whole.reshape(-1)
+
+    def _stored(self, which: int | str) -> StoredArray:
         place = self.names.index(which) if isinstance(which, str) and which in self.names else which
         if isinstance(place, str):
             raise KeyError(place)
-        return self._reader.read(self.arrays[place], dense=dense, limit=limit)
+        return self.arrays[place]
 
 
 def _read_index(reader: Reader) -> tuple[list[StoredArray], list[str]]:

@@ -47,4 +47,24 @@ def batch_norm(values: Values, inputs: Types, outputs: Types) -> None:
     outputs[1:] = [merge_types(number, wide) for number in outputs[1:]]
 
 
-TYPE_RULES: dict[str, Callable[[Values, Types, Types], None]] = {"Cast": cast, "BatchNorm": batch_norm}
+def softmax(values: Values, inputs: Types, outputs: Types) -> None:
+    """The result's dtype can be asked for; a length has a dtype of its own."""
+    if values["dtype"] is not None:
+        cast(values, inputs, outputs)
+    else:
+        inputs[0] = outputs[0] = merge_types(inputs[0], outputs[0])
+
+
+def embedding(values: Values, inputs: Types, outputs: Types) -> None:
+    """Weight and result are of one dtype, and indices of any."""
+    cast(values, inputs, outputs)
+    inputs[1] = merge_types(inputs[1], outputs[0])
+
+
+_BATCH_NORMS = ("BatchNorm", "BatchNorm_v1", "CuDNNBatchNorm", "_contrib_SyncBatchNorm")
+TYPE_RULES: dict[str, Callable[[Values, Types, Types], None]] = {
+    "Cast": cast,
+    **dict.fromkeys(_BATCH_NORMS, batch_norm),
+    **dict.fromkeys(("softmax", "softmin", "log_softmax"), softmax),
+    "Embedding": embedding,
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +17,11 @@ from ..parameters import ACTIVATIONS
 from ..random import middle_slope
 from ..reference import SELU_ALPHA, SELU_LAMBDA
 from .builder import Builder, Tensor, element_type
+from .random_nodes import draw_slopes
 from .tail import TAILS
 from .translators import Call, translator
 
-__all__ = ["GELU_OPSET", "SPELLED_OUT"]
+__all__ = ["GELU_OPSET", "SPELLED_OUT", "random_rrelu"]
 
 # The first opset with an operator Gelu.
 GELU_OPSET = 20
@@ -28,6 +30,8 @@ GELU_OPSET = 20
 @translator("LeakyReLU")
 def leaky_relu(call: Call) -> Sequence[str]:
     kind = call.values["act_type"]
+    if ACTIVATIONS[kind].is_random and call.b.keys is not None:
+        return random_rrelu(call)
     outputs = [_ACTIVATIONS[kind](call)]
     if ACTIVATIONS[kind].is_random:  # the mask: what each element was multiplied by
         outputs.append(_mask(call, _middle(call)))
@@ -83,6 +87,18 @@ def _middle(call: Call) -> float:
 
 def _rrelu(call: Call) -> str:
     return _with_slope(call, _middle(call))
+
+
+def random_rrelu(call: Call) -> Sequence[str]:
+    """rrelu in training, and the mask, with the next key."""
+    bounds = (call.values["lower_bound"], call.values["upper_bound"])
+    slopes = draw_slopes(call.b, call.inputs[0], call.b.next_key(), *bounds)
+
+    def as_type(dtype: np.dtype[Any]) -> str:
+        return slopes if dtype == np.float32 else call.op("Cast", slopes, to=element_type(dtype))
+
+    value = _in_arithmetic(call, lambda wide: _sloped(wide, as_type(wide.dtype)))
+    return [value, call.op("Where", _positive(call), call.constant(1.0), as_type(call.dtype))]
 
 
 def _exponential(call: Call, factor: float) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, helper
 
-__all__ = ["Builder", "Tensor", "element_type"]
+from .weights import Held, Weight
+
+__all__ = ["Builder", "Shape", "Tensor", "element_type"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
@@ -37,13 +40,17 @@ class Builder:
         The version of ONNX's operators to write.
     exact : bool
         Whether activations are spelled out where that keeps digits which runtimes' own operators lose.
+    keys : iterator of int, optional
+        The keys of random nodes, in training; None in inference.
     """
 
-    def __init__(self, opset: int, *, exact: bool = False) -> None:
+    def __init__(self, opset: int, *, exact: bool = False, keys: Iterator[int] | None = None) -> None:
         self.opset = opset
         self.exact = exact
+        self.keys = keys
+        self.drawn: dict[str, int] = {}
         self.nodes: list[NodeProto] = []
-        self.initializers: dict[str, TensorProto] = {}
+        self.initializers: dict[str, Weight] = {}
         self._names: set[str] = set()
         self._constants: dict[tuple[Any, ...], str] = {}
         self._made: set[str] = set()
@@ -62,11 +69,24 @@ class Builder:
 
     def op(self, op_type: str, *inputs: str | Tensor, **attributes: Any) -> str:
         """Add a node of one output; the output's name."""
-        output = self.unique(f"{self.scope}/{op_type.lower()}")
+        return self.ops(op_type, 1, *inputs, **attributes)[0]
+
+    def ops(self, op_type: str, count: int, *inputs: str | Tensor, **attributes: Any) -> list[str]:
+        """Add a node of several outputs; their names."""
+        outputs = [self.unique(f"{self.scope}/{op_type.lower()}") for _ in range(count)]
         names = [one.name if isinstance(one, Tensor) else one for one in inputs]
-        self.nodes.append(helper.make_node(op_type, names, [output], **attributes))
-        self._made.add(output)
-        return output
+        self.nodes.append(helper.make_node(op_type, names, outputs, **attributes))
+        self._made.update(outputs)
+        return outputs
+
+    def next_key(self) -> int:
+        """The key of the next random node, which `drawn` remembers by the node's name."""
+        assert self.keys is not None
+        key, name = next(self.keys), self.scope
+        while name in self.drawn:  # MXNet lets two nodes have one name
+            name += "_"
+        self.drawn[name] = key
+        return key
 
     def constant(self, value: Any, dtype: np.dtype[Any] | type) -> str:
         """The name of a constant, which is written once for each value."""
@@ -79,8 +99,12 @@ class Builder:
 
     def initializer(self, name: str, array: Array) -> str:
         """Add an array under this name or one like it."""
+        return self.weight(name, Held(array))
+
+    def weight(self, name: str, weight: Weight) -> str:
+        """As `initializer`, for an array that may still be in its file."""
         name = self.unique(name)
-        self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+        self.initializers[name] = weight
         return name
 
     def reshaped(self, name: str, array: Array) -> str:
@@ -107,10 +131,10 @@ class Builder:
                 read.add(old)
                 self._renamed[new] = old
                 self.initializers[old] = self.initializers.pop(new)
-                self.initializers[old].name = old
         for node in self.nodes:
             for i, name in enumerate(node.input):
                 node.input[i] = self._renamed.get(name, name)
-            node.output[0] = self._renamed.get(node.output[0], node.output[0])
+            for i, name in enumerate(node.output):
+                node.output[i] = self._renamed.get(name, name)
             node.name = node.output[0]
         return self.nodes

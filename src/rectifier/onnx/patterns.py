@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from onnx import NodeProto, numpy_helper
+from onnx import NodeProto
 
 from ..mx.graph import Node
 from .activations import SPELLED_OUT
@@ -70,7 +70,7 @@ def _pattern(kind: str, spell: Callable[[Call, float], str], dtype: np.dtype[Any
     call = Call(builder, Node("LeakyReLU", kind), {}, (Tensor(_DATA, None, dtype),), lambda tensor: None)
     end = spell(call, float("nan"))
     makers = {node.output[0]: node for node in builder.nodes}
-    arrays = {name: numpy_helper.to_array(tensor) for name, tensor in builder.initializers.items()}
+    arrays = {name: weight.read() for name, weight in builder.initializers.items()}
     return _Pattern(kind, end, makers, arrays)
 
 

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..mx.graph import Node
-from ..mx.shape_rules import reduced_axes
-from .builder import Builder, Tensor, element_type
+from .builder import Builder, Shape, Tensor, element_type
 
-__all__ = ["TRANSLATORS", "Call", "Translator", "translator"]
+__all__ = ["TRANSLATORS", "Call", "Translator", "equal", "from_truth", "one", "translator", "truth"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,8 @@ class Call:
     inputs : tuple of Tensor
     arrays : callable
         ``arrays(tensor)`` is the array behind a tensor that is a parameter of the model, or None.
+    outputs : tuple of tuple of int or None
+        The outputs' shapes, as far as they are known.
     """
 
     b: Builder
@@ -40,6 +41,7 @@ class Call:
     values: dict[str, Any]
     inputs: tuple[Tensor, ...]
     arrays: Callable[[Tensor], np.ndarray[Any, np.dtype[Any]] | None]
+    outputs: tuple[Shape | None, ...] = ()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -89,12 +91,17 @@ def _plain(op_type: str) -> Two:
     return lambda call, left, right: call.op(op_type, left, right)
 
 
-def _truth(call: Call, condition: str) -> str:
+def from_truth(call: Call, condition: str) -> str:
     """MXNet's comparisons give 0 and 1 in the data's dtype."""
     return call.op("Cast", condition, to=element_type(call.dtype))
 
 
-def _equal(call: Call, left: str, right: str) -> str:
+def truth(call: Call, data: str | Tensor) -> str:
+    """Whether each element differs from 0."""
+    return call.op("Cast", data, to=element_type(np.dtype(bool)))
+
+
+def equal(call: Call, left: str, right: str) -> str:
     if call.b.opset >= 11:
         return call.op("Equal", left, right)
     # Before opset 11, Equal is for integers. NaN is neither less nor greater.
@@ -104,7 +111,7 @@ def _equal(call: Call, left: str, right: str) -> str:
 
 
 def _at_least(call: Call, left: str, right: str) -> str:
-    return call.op("Or", call.op("Greater", left, right), _equal(call, left, right))
+    return call.op("Or", call.op("Greater", left, right), equal(call, left, right))
 
 
 def _modulo(call: Call, left: str, right: str) -> str:
@@ -117,7 +124,7 @@ def _modulo(call: Call, left: str, right: str) -> str:
     else:
         quotient = call.op("Floor", call.op("Div", left, right))
         result = call.op("Sub", left, call.op("Mul", quotient, right))
-    return call.op("Where", _equal(call, right, zero), call.op("Mul", right, zero), result)
+    return call.op("Where", equal(call, right, zero), call.op("Mul", right, zero), result)
 
 
 def _hypotenuse(call: Call, left: str, right: str) -> str:
@@ -135,12 +142,12 @@ _TWO: dict[str, Two] = {
     "maximum": _plain("Max"),
     "minimum": _plain("Min"),
     "hypot": _hypotenuse,
-    "equal": lambda call, a, b: _truth(call, _equal(call, a, b)),
-    "not_equal": lambda call, a, b: _truth(call, call.op("Not", _equal(call, a, b))),
-    "greater": lambda call, a, b: _truth(call, call.op("Greater", a, b)),
-    "greater_equal": lambda call, a, b: _truth(call, _at_least(call, a, b)),
-    "lesser": lambda call, a, b: _truth(call, call.op("Less", a, b)),
-    "lesser_equal": lambda call, a, b: _truth(call, _at_least(call, b, a)),
+    "equal": lambda call, a, b: from_truth(call, equal(call, a, b)),
+    "not_equal": lambda call, a, b: from_truth(call, call.op("Not", equal(call, a, b))),
+    "greater": lambda call, a, b: from_truth(call, call.op("Greater", a, b)),
+    "greater_equal": lambda call, a, b: from_truth(call, _at_least(call, a, b)),
+    "lesser": lambda call, a, b: from_truth(call, call.op("Less", a, b)),
+    "lesser_equal": lambda call, a, b: from_truth(call, _at_least(call, b, a)),
 }
 _SCALAR_NAMES = {"add": "plus", "sub": "minus"}
 
@@ -167,12 +174,12 @@ for _root, _function in _TWO.items():
     _enter_two(_root, _function)
 
 
-def _one(op_type: str) -> Translator:
+def one(op_type: str) -> Translator:
     return lambda call: [call.op(op_type, call.inputs[0])]
 
 
 for _name, _op_type in _ONE.items():
-    translator(_name)(_one(_op_type))
+    translator(_name)(one(_op_type))
 
 
 @translator("square")
@@ -183,39 +190,3 @@ def _square(call: Call) -> Sequence[str]:
 @translator("add_n")
 def _add_n(call: Call) -> Sequence[str]:
     return [call.op("Sum", *call.inputs)]
-
-
-@translator("Flatten")
-def _flatten(call: Call) -> Sequence[str]:
-    return [call.op("Flatten", call.inputs[0], axis=1)]
-
-
-@translator("Cast")
-def _cast(call: Call) -> Sequence[str]:
-    return [call.op("Cast", call.inputs[0], to=element_type(np.dtype(call.values["dtype"])))]
-
-
-def _reduce(op_type: str, input_since: int) -> Translator:
-    """A reduction, whose axes became an input in opset `input_since`."""
-
-    def reduction(call: Call) -> Sequence[str]:
-        data = call.inputs[0]
-        if data.shape is None:
-            raise ValueError("the number of the data's dimensions must be known")
-        axes = reduced_axes(call.values["axis"], call.values["exclude"], len(data.shape))
-        keep = int(call.values["keepdims"])
-        if not axes:
-            return [call.op("Identity", data)]
-        if call.b.opset >= input_since:
-            result = call.op(op_type, data, call.b.constant(axes, np.int64), keepdims=keep)
-        else:
-            result = call.op(op_type, data, axes=axes, keepdims=keep)
-        if len(axes) == len(data.shape) and not keep:  # MXNet has no arrays without dimensions
-            result = call.op("Reshape", result, call.b.constant([1], np.int64))
-        return [result]
-
-    return reduction
-
-
-translator("sum")(_reduce("ReduceSum", 13))
-translator("mean")(_reduce("ReduceMean", 18))
