@@ -15,13 +15,12 @@ __all__ = ["CASES", "Case", "arrays_of", "code_of"]
 class Case(NamedTuple):
     """An expression of `mx.sym`, and the inputs: shapes, or arrays.
 
-    `free` is the axes of the first input whose size may be free in a model; `opset` the first one that has the operator.
+    `free` is the axes of the first input whose sizes may be free in a model, from opset `free_opset` on.
     """
 
     code: str
     inputs: tuple = ((2, 3, 4),)
     free: tuple = (0,)
-    opset: int = 9
     free_opset: int = 9
 
     def __str__(self):
@@ -134,6 +133,8 @@ _layout = [
     Case("sym.elemwise_add(a, sym.arange(2, step=3, infer_range=True, stop=None))", ((5,),), ()),
     *(Case(f"sym.Cast(a, dtype={dtype!r})") for dtype in ("int32", "int64", "float16", "float64", "uint8", "int8")),
     Case("sym.amp_cast(a, dtype='float16')"),
+    Case("sym.amp_cast(sym.cast(a, dtype='float64'), dtype='float16')"),
+    Case("sym.amp_cast(sym.cast(a, dtype='int32'), dtype='float16')"),
     Case("sym.cast(sym.cast(a, dtype='int32') * 2, dtype='float32')"),
 ]
 
@@ -143,7 +144,7 @@ _parts = [
     Case("sym.slice(a, begin=(None, 1, 0), end=(None, None, -1))", free=(0, 1, 2)),
     Case("sym.slice(a, begin=(-1, -2), end=(None, None))", free=(0,)),
     Case("sym.slice(a, begin=(None, None, None), end=(None, None, None), step=(1, -1, 2))", free_opset=10),
-    Case("sym.slice(a, begin=(None, 2, 3), end=(None, 0, 0), step=(None, -1, -2))", free_opset=9),
+    Case("sym.slice(a, begin=(None, 2, 3), end=(None, 0, 0), step=(None, -1, -2))", free_opset=10),
     Case("sym.slice_axis(a, axis=1, begin=1, end=3)", free=(0, 1)),
     Case("sym.slice_axis(a, axis=-1, begin=-3, end=None)", free=(0, 2)),
     Case("sym.slice_axis(a, axis=2, begin=0, end=-1)", free=(0, 2)),
@@ -197,6 +198,30 @@ _parts = [
     Case("sym.argsort(a, is_ascend=False, dtype='int32')", (DISTINCT,)),
 ]
 
+_FUNCTIONS = (
+    "abs negative exp square relu sigmoid tanh softsign sign sin cos tan sinh cosh arctan arcsinh "
+    "erf cbrt rcbrt reciprocal degrees radians identity BlockGrad expm1 hard_sigmoid smooth_l1 "
+    "logical_not"
+)
+_CHOICES = (
+    "broadcast_logical_and broadcast_logical_or broadcast_logical_xor _internal._logical_and "
+    "_internal._logical_or _internal._logical_xor broadcast_equal broadcast_not_equal "
+    "broadcast_greater broadcast_greater_equal broadcast_lesser broadcast_lesser_equal "
+    "_internal._equal _internal._not_equal _internal._greater _internal._lesser_equal"
+)
+_SCALARS = (
+    "plus minus rminus mul div rdiv mod rmod power rpower maximum minimum hypot equal not_equal "
+    "greater greater_equal lesser lesser_equal"
+)
+_STRETCHED = (
+    "broadcast_add broadcast_sub broadcast_mul broadcast_div broadcast_mod broadcast_power "
+    "broadcast_maximum broadcast_minimum broadcast_hypot broadcast_plus broadcast_minus"
+)
+_ELEMENTWISE = (
+    "elemwise_add elemwise_sub elemwise_mul elemwise_div _internal._plus _internal._minus "
+    "_internal._mod _internal._power _internal._maximum _internal._minimum _internal._hypot "
+    "_internal._grad_add _internal._Plus _internal._Mul"
+)
 _REDUCTIONS = (
     "",
     ", axis=1",
@@ -220,40 +245,8 @@ _numbers = [
         Case(f"sym.norm(a{how})")
         for how in ("", ", ord=1", ", axis=1", ", ord=1, axis=(0, 2)", ", axis=-1, keepdims=True", ", axis=(1, 2)")
     ),
-    Case("sym.norm(a, axis=1, out_dtype='float64')"),
-    *(
-        Case(f"sym.{name}(a)")
-        for name in (
-            "abs",
-            "negative",
-            "exp",
-            "square",
-            "relu",
-            "sigmoid",
-            "tanh",
-            "softsign",
-            "sign",
-            "sin",
-            "cos",
-            "tan",
-            "sinh",
-            "cosh",
-            "arctan",
-            "arcsinh",
-            "erf",
-            "cbrt",
-            "rcbrt",
-            "reciprocal",
-            "degrees",
-            "radians",
-            "identity",
-            "BlockGrad",
-            "expm1",
-            "hard_sigmoid",
-            "smooth_l1",
-            "logical_not",
-        )
-    ),  # fmt: skip
+    Case("sym.norm(a, axis=1, out_dtype='float32')"),
+    *(Case(f"sym.{name}(a)") for name in _FUNCTIONS.split()),
     *(Case(f"sym.{name}(a)", (HALVES,)) for name in ("floor", "ceil", "rint", "round", "trunc", "fix", "logical_not")),
     *(Case(f"sym.{name}(a)", (POSITIVE,)) for name in ("log", "log2", "log10", "sqrt", "rsqrt", "log1p")),
     *(Case(f"sym.{name}(a)", (SMALL,)) for name in ("arcsin", "arccos", "arctanh")),
@@ -264,91 +257,15 @@ _numbers = [
     Case("sym.smooth_l1(a, scalar=0.5)"),
     Case("sym.clip(a, a_min=-1, a_max=0.5)"),
     Case("sym.clip(sym.cast(a, dtype='int32'), a_min=-1, a_max=1)"),
-    *(
-        Case(f"sym.{name}(a, b)", (TRUTH, OTHER))
-        for name in (
-            "broadcast_logical_and",
-            "broadcast_logical_or",
-            "broadcast_logical_xor",
-            "_internal._logical_and",
-            "_internal._logical_or",
-            "_internal._logical_xor",
-            "broadcast_equal",
-            "broadcast_not_equal",
-            "broadcast_greater",
-            "broadcast_greater_equal",
-            "broadcast_lesser",
-            "broadcast_lesser_equal",
-            "_internal._equal",
-            "_internal._not_equal",
-            "_internal._greater",
-            "_internal._lesser_equal",
-        )
-    ),  # fmt: skip
+    *(Case(f"sym.{name}(a, b)", (TRUTH, OTHER)) for name in _CHOICES.split()),
     *(
         Case(f"sym._internal._{name}_scalar(a, scalar={number})", (TRUTH,))
         for name in ("logical_and", "logical_or", "logical_xor")
         for number in (0, 2)
     ),
-    *(
-        Case(f"sym._internal._{name}_scalar(a, scalar=0.5)", (POSITIVE,))
-        for name in (
-            "plus",
-            "minus",
-            "rminus",
-            "mul",
-            "div",
-            "rdiv",
-            "mod",
-            "rmod",
-            "power",
-            "rpower",
-            "maximum",
-            "minimum",
-            "hypot",
-            "equal",
-            "not_equal",
-            "greater",
-            "greater_equal",
-            "lesser",
-            "lesser_equal",
-        )
-    ),  # fmt: skip
-    *(
-        Case(f"sym.{name}(a, b)", (POSITIVE, POSITIVE[:, :1] + 0.125))
-        for name in (
-            "broadcast_add",
-            "broadcast_sub",
-            "broadcast_mul",
-            "broadcast_div",
-            "broadcast_mod",
-            "broadcast_power",
-            "broadcast_maximum",
-            "broadcast_minimum",
-            "broadcast_hypot",
-            "broadcast_plus",
-            "broadcast_minus",
-        )
-    ),  # fmt: skip
-    *(
-        Case(f"sym.{name}(a, b)", (POSITIVE, POSITIVE[:, ::-1]))
-        for name in (
-            "elemwise_add",
-            "elemwise_sub",
-            "elemwise_mul",
-            "elemwise_div",
-            "_internal._plus",
-            "_internal._minus",
-            "_internal._mod",
-            "_internal._power",
-            "_internal._maximum",
-            "_internal._minimum",
-            "_internal._hypot",
-            "_internal._grad_add",
-            "_internal._Plus",
-            "_internal._Mul",
-        )
-    ),  # fmt: skip
+    *(Case(f"sym._internal._{name}_scalar(a, scalar=0.5)", (POSITIVE,)) for name in _SCALARS.split()),
+    *(Case(f"sym.{name}(a, b)", (POSITIVE, POSITIVE[:, :1] + 0.125)) for name in _STRETCHED.split()),
+    *(Case(f"sym.{name}(a, b)", (POSITIVE, POSITIVE[:, ::-1])) for name in _ELEMENTWISE.split()),
     Case("sym.add_n(a, b, a)", ((2, 3), (2, 3))),
     Case("sym.ElementWiseSum(a, b)", ((2, 3), (2, 3))),
 ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from .base import DTYPE_NUMBERS
 from .operators import Values
-from .type_rules import Types, cast, merge_types, same_type
+from .type_rules import Types, merge_types, same_type
 
 __all__ = ["ARRAY_TYPE_RULES"]
 
@@ -64,11 +64,18 @@ def _sort(values: Values, inputs: Types, outputs: Types) -> None:
     outputs[1] = merge_types(outputs[1], _number("int32"))
 
 
+def _amp_cast(values: Values, inputs: Types, outputs: Types) -> None:
+    """Float16 and float32 are cast; what has another dtype keeps it."""
+    if inputs[0] is not None:
+        cast_to = _number(values["dtype"]) if inputs[0] in (_number("float16"), _number("float32")) else inputs[0]
+        outputs[0] = merge_types(outputs[0], cast_to)
+
+
 ARRAY_TYPE_RULES: dict[str, TypeRule] = {
     **dict.fromkeys(("take", "batch_take", "pick", "gather_nd"), _chosen),
     **dict.fromkeys(("one_hot", "argsort", "_zeros", "_ones", "_full", "_arange"), _indices),
     **dict.fromkeys(("shape_array", "size_array"), _always("int64")),
-    "amp_cast": cast,
+    "amp_cast": _amp_cast,
     "where": _where,
     "norm": _norm,
     "topk": _topk,

@@ -21,7 +21,7 @@ from .operators import (
     register,
 )
 
-__all__ = ["ARRAY_UNARY", "optional_integers"]
+__all__ = ["ARRAY_ROWS", "ARRAY_UNARY", "optional_integers"]
 
 
 def optional_integers(text: str) -> tuple[int | None, ...]:
@@ -323,4 +323,6 @@ _MADE = (
     ),
 )
 
-register(*_SHAPES, *_INDICES, *_NUMBERS, *_MADE)
+# Every row of this module.
+ARRAY_ROWS = (*_SHAPES, *_INDICES, *_NUMBERS, *_MADE)
+register(*ARRAY_ROWS)

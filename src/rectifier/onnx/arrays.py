@@ -186,9 +186,15 @@ def _size_array(call: Call) -> Sequence[str]:
     return [reshape(call.b, call.op("Size", call.inputs[0]), [1])]
 
 
-@translator("Cast", "amp_cast")
+@translator("Cast")
 def _cast(call: Call) -> Sequence[str]:
     return [cast(call.b, call.inputs[0], np.dtype(call.values["dtype"]))]
+
+
+@translator("amp_cast")
+def _amp_cast(call: Call) -> Sequence[str]:
+    """Only float16 and float32 are cast."""
+    return _cast(call) if call.dtype in (np.float16, np.float32) else [call.op("Identity", call.inputs[0])]
 
 
 def _filled(call: Call, shape: str, value: float, dtype: np.dtype[Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..mx.array_rules import axis_in
+from ..mx.array_rules import axis_in, product
 from ..mx.shape_rules import reduced_axes
 from .builder import Tensor
 from .opsets import cast, constant_shape, gather_sizes, known_shape, reduce, reshape
@@ -97,33 +97,35 @@ def _argmax_channel(call: Call) -> Sequence[str]:
 
 
 def _ordered(call: Call, count: int, ascending: bool) -> tuple[list[str], int, int]:
-    """The first elements along an axis in order, and their places; the axis, and its size. All where `count` is 0."""
-    b, axis = call.b, call.values["axis"]
-    data: str | Tensor = call.inputs[0]
-    shape = known_shape(call.inputs[0])
-    if axis is None:
-        data, axis = reshape(b, data, [-1]), 0
-        size = -1 if -1 in shape else int(np.prod(shape))
+    """The first `count` elements along an axis in order, all where it is 0, and their places; the axis and its size."""
+    b, (data, axis, size) = call.b, _sorted_axis(call)
+    if b.opset >= 11:
+        number = _count(call, data, axis, count or size)
+        return b.ops("TopK", 2, data, number, axis=axis, largest=int(not ascending)), axis, size
+    # There is only the order of the largest.
+    wanted = b.op("Neg", data) if ascending else data
+    if b.opset == 10:
+        values, places = b.ops("TopK", 2, wanted, _count(call, data, axis, count or size), axis=axis)
+    elif count or size >= 0:
+        values, places = b.ops("TopK", 2, wanted, axis=axis, k=count or size)
     else:
-        axis = axis_in(axis, len(shape))
-        size = shape[axis]
-    if b.opset < 10:
-        if count < 1 and size < 0:
-            raise ValueError("an axis of free size that is sorted must have opset 10 or later")
-        return _largest_or_negated(call, data, axis, count or size, ascending), axis, size
-    number = constant_shape(b, [count or size]) if count or size >= 0 else gather_sizes(b, data, [axis])
-    if b.opset < 11 and ascending:
-        values, places = b.ops("TopK", 2, b.op("Neg", data), number, axis=axis)
-        return [b.op("Neg", values), places], axis, size
-    largest = {} if b.opset < 11 else {"largest": int(not ascending)}
-    return b.ops("TopK", 2, data, number, axis=axis, **largest), axis, size
+        raise ValueError("an axis of free size that is sorted must have opset 10 or later")
+    return [b.op("Neg", values) if ascending else values, places], axis, size
 
 
-def _largest_or_negated(call: Call, data: str | Tensor, axis: int, count: int, ascending: bool) -> list[str]:
-    """Before opset 10, the count is an attribute, and the order that of the largest."""
-    b = call.b
-    values, places = b.ops("TopK", 2, b.op("Neg", data) if ascending else data, axis=axis, k=count)
-    return [b.op("Neg", values) if ascending else values, places]
+def _sorted_axis(call: Call) -> tuple[str | Tensor, int, int]:
+    """The data, the axis along which they are sorted, and its size; without an axis, all in one row."""
+    data, axis = call.inputs[0], call.values["axis"]
+    shape = known_shape(data)
+    if axis is None:
+        return reshape(call.b, data, [-1]), 0, product(shape)
+    axis = axis_in(axis, len(shape))
+    return data, axis, shape[axis]
+
+
+def _count(call: Call, data: str | Tensor, axis: int, count: int) -> str:
+    """A number of elements as a tensor; found at run time where it is unknown."""
+    return constant_shape(call.b, [count]) if count >= 0 else gather_sizes(call.b, data, [axis])
 
 
 @translator("topk")
