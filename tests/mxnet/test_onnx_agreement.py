@@ -1,13 +1,11 @@
 """Exported models in onnxruntime against MXNet 1.6.0 itself."""
 
 import numpy as np
-import onnxruntime
 import pytest
+from comparison import OPSETS, difference, in_onnxruntime
 from programs import random_formula, run_ours
 
-from rectifier.onnx import export, latest_opset
-
-OPSETS = (9, 11, 13, 17, 18, 20, latest_opset())
+from rectifier.onnx import export
 
 # What MXNet computes of a symbol `s` in inference.
 EVALUATE = """
@@ -22,35 +20,8 @@ def in_mxnet(mxnet, code, **arrays):
     return [found[str(i)] for i in range(len(found))]
 
 
-def in_onnxruntime(model, **arrays):
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    wanted = {one.name for one in session.get_inputs()}
-    return session.run(None, {name: array for name, array in arrays.items() if name in wanted})
-
-
-def difference(found, expected):
-    """The largest difference, relative to the largest finite number of what is expected; inf for NaN elsewhere."""
-    assert found.shape == expected.shape
-    assert found.dtype == expected.dtype
-    found, expected = found.astype(np.float64), expected.astype(np.float64)
-    finite = np.isfinite(expected)
-    if not (np.isfinite(found) == finite).all():
-        return np.inf
-    if not finite.any():
-        return 0.0
-    return np.abs(found - expected)[finite].max() / max(np.abs(expected[finite]).max(), 1e-30)
-
-
 def symbol_of(code):
     return run_ours(code + "\nresult = s\n")
-
-
-@pytest.mark.parametrize(
-    ("found", "expected", "size"),
-    [([1.0, 2], [1.0, 2], 0), ([1.0, 3], [1.0, 2], 0.5), ([np.nan, 2], [1.0, 2], np.inf), ([np.nan], [np.nan], 0)],
-)
-def test_difference(found, expected, size):
-    assert difference(np.array(found), np.array(expected)) == size
 
 
 @pytest.mark.parametrize("opset", OPSETS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import torch
@@ -15,11 +16,28 @@ from torch import Tensor, nn
 from .. import leaky_relu
 from .. import torch as modules
 from .compute import COMPUTE
+from .operators import operator_of
 from .torch_table import FUNCTIONS, Values, fill, function, layer
 
 __all__ = ["cbrt", "torch_dtype"]
 
 FUNCTIONS.update(COMPUTE)
+
+# --- of two or more: MXNet wants one dtype, and torch's autocast makes two
+
+
+def _promoted(compute: Callable[..., Any]) -> Callable[..., Any]:
+    def of_one_dtype(tensors: list[Tensor], values: Values, training: bool) -> Any:
+        dtype = reduce(torch.promote_types, (tensor.dtype for tensor in tensors))
+        return compute([tensor.to(dtype) for tensor in tensors], values, training)
+
+    return of_one_dtype
+
+
+for _name in COMPUTE:
+    _row = operator_of(_name)
+    if _row is not None and (_row.count or _row.inputs == ("lhs", "rhs")):
+        function(_name)(_promoted(COMPUTE[_name]))
 
 # --- with a number
 
@@ -55,10 +73,14 @@ def _enter_with_number(name: str, compute: Two) -> None:
     function(name)(with_number)
 
 
+def _number_first(compute: Two) -> Two:
+    return lambda x, number: compute(number, x)
+
+
 for _name, _compute in _WITH_NUMBER.items():
     _enter_with_number(f"_{_name}_scalar", _compute)
-for _name in ("minus", "div", "power"):
-    _enter_with_number(f"_r{_name}_scalar", lambda x, number, compute=_WITH_NUMBER[_name]: compute(number, x))
+for _name, _compute in {"minus": operator.sub, "div": operator.truediv, "power": operator.pow}.items():
+    _enter_with_number(f"_r{_name}_scalar", _number_first(_compute))
 
 # --- logic: 0 and 1 in the data's dtype
 
@@ -153,7 +175,8 @@ def _add(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
 
 @function("clip")
 def _clip(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return tensors[0].clamp(values["a_min"], values["a_max"])
+    x, bounds = tensors[0], (values["a_min"], values["a_max"])
+    return x.clamp(*bounds) if x.dtype.is_floating_point else x.clamp(*map(int, bounds))
 
 
 @function("hard_sigmoid")
@@ -173,7 +196,15 @@ def torch_dtype(name: str) -> torch.dtype:
     return result
 
 
-@function("Cast", "amp_cast")
+@function("amp_cast")
+def _amp_cast(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
+    """Between float16 and float32 only."""
+    narrow = (torch.float16, torch.float32)
+    dtype = torch_dtype(values["dtype"])
+    return tensors[0].to(dtype) if tensors[0].dtype in narrow and dtype in narrow else tensors[0].clone()
+
+
+@function("Cast")
 def _cast(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
     return tensors[0].to(torch_dtype(values["dtype"]))
 

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .compute import axes_of
 from .reshape_codes import LEFT_OVER, requested_sizes
@@ -19,9 +19,9 @@ __all__: list[str] = []
 # --- shapes
 
 
-@layer("Flatten")
-def _flatten(values: Values, tensors: Any) -> nn.Module:
-    return nn.Flatten()
+@function("Flatten")
+def _flatten(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
+    return tensors[0].reshape(tensors[0].shape[0], -1)
 
 
 @function("Concat")
@@ -136,40 +136,46 @@ def _broadcast_like(tensors: list[Tensor], values: Values, training: bool) -> Te
 
 @function("shape_array")
 def _shape_array(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return torch.tensor(tensors[0].shape, dtype=torch.int64)
+    return torch.tensor(tensors[0].shape, dtype=torch.int64, device=tensors[0].device)
 
 
 @function("size_array")
 def _size_array(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return torch.tensor([tensors[0].numel()], dtype=torch.int64)
+    return torch.tensor([tensors[0].numel()], dtype=torch.int64, device=tensors[0].device)
 
 
 # --- arrays from nothing
 
 
-def _made(values: Values) -> dict[str, Any]:
-    return {"dtype": torch_dtype(values["dtype"])}
+def _made(tensors: list[Tensor], values: Values) -> dict[str, Any]:
+    return {"dtype": torch_dtype(values["dtype"]), "device": tensors[0].device}
 
 
 @function("_zeros")
 def _zeros(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return torch.zeros(values["shape"], **_made(values))
+    return torch.zeros(values["shape"], **_made(tensors, values))
 
 
 @function("_ones")
 def _ones(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return torch.ones(values["shape"], **_made(values))
+    return torch.ones(values["shape"], **_made(tensors, values))
 
 
 @function("_full")
 def _full(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return torch.full(values["shape"], values["value"], **_made(values))
+    return torch.full(values["shape"], values["value"], **_made(tensors, values))
+
+
+@layer("_arange")
+def _arange_layer(values: Values, tensors: Any) -> None:
+    if values["infer_range"] and values["stop"] is None:
+        raise ValueError("`infer_range` must be False, since a module does not know the shapes that its size follows")
 
 
 @function("_arange")
 def _arange(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
     start, stop = (0.0, values["start"]) if values["stop"] is None else (values["start"], values["stop"])
-    numbers = torch.arange(start, stop, values["step"], **_made(values))
+    numbers = torch.arange(start, stop, values["step"], **_made(tensors, values))
     return numbers.repeat_interleave(values["repeat"])
 
 

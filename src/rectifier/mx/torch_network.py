@@ -2,67 +2,23 @@
 
 from __future__ import annotations
 
-import keyword
-import operator
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from . import (
-    graph,
-    params_file,
-    torch_arithmetic,
-    torch_arrays,
-    torch_indexing,
-    torch_layers,
-    torch_normalization,
-    torch_pooling,
-)
-from .graph import Entry, Node, walk
-from .operators import mutated_inputs, operator_of, parameters_of, read_inputs, visible_count
+from . import graph, params_file
+from .graph import Entry, walk
+from .operators import mutated_inputs, operator_of, parameters_of, read_inputs
 from .symbol import Symbol, load
-from .torch_table import FUNCTIONS, LAYERS, OWNERS, Values, fill
+from .torch_graph import Builder, name_of
+from .torch_table import FUNCTIONS, LAYERS
 
-__all__ = ["Operator", "from_torch", "to_torch"]
-
-# Importing these enters their functions in the table.
-_ENTERED = (torch_arithmetic, torch_arrays, torch_indexing, torch_layers, torch_normalization, torch_pooling)
-
-_ATTRIBUTES = ("mxnet_names", "input_names", "output_names")
-_META = "_user_preserved_attributes"  # what torch.fx keeps of a module's own attributes in a deep copy
-
-
-class Operator(nn.Module):
-    """One call of an operator of MXNet's that torch has no module for.
-
-    Parameters
-    ----------
-    op : str
-        MXNet's name of the operator.
-    values : mapping of str to object
-        Its parameters.
-    owned : mapping of str to Tensor
-        The model's parameters that follow the inputs, by the operator's names for them.
-    """
-
-    def __init__(self, op: str, values: Values, owned: Mapping[str, Tensor] | None = None) -> None:
-        super().__init__()
-        self.op, self.values, self.owned = op, dict(values), tuple(owned or ())
-        fill(self, **(owned or {}))
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return FUNCTIONS[self.op]([*inputs, *(getattr(self, name) for name in self.owned)], self.values, self.training)
-
-    def extra_repr(self) -> str:
-        row = operator_of(self.op)
-        defaults = {one.name: one.default for one in (row.parameters or ()) if not one.required} if row else {}
-        told = (f"{k}={v!r}" for k, v in self.values.items() if k not in defaults or defaults[k] != v)
-        return ", ".join((self.op, *told))
+__all__ = ["from_torch", "read_params", "to_torch"]
 
 
 def to_torch(
@@ -128,7 +84,7 @@ def to_torch(
     free = _free_variables(heads, arrays, inputs)
     states = {state.name for node in walk(heads) for state in mutated_inputs(node)}
     tensors = _tensors(heads, {k: v for k, v in arrays.items() if k not in free}, states)
-    return _Builder(heads, tensors, free).module(states, tuple(symbol.list_outputs()))
+    return Builder(heads, tensors, free).module(states, tuple(symbol.list_outputs()))
 
 
 def from_torch(module: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
@@ -161,7 +117,7 @@ def from_torch(module: nn.Module) -> dict[str, np.ndarray[Any, Any]]:
     if names is None:
         raise TypeError(f"`module` must be made by `to_torch`, got {type(module).__name__}")
     state = module.state_dict()
-    return {name: state[key].detach().cpu().numpy().copy() for key, name in names.items()}
+    return {name: _array(state[key]) for key, name in names.items()}
 
 
 def read_params(params: Mapping[str, Any] | str | os.PathLike[str] | None) -> dict[str, Any]:
@@ -187,18 +143,11 @@ def _without_labels(outputs: list[Entry]) -> list[Entry]:
 def _refuse_unsupported(heads: list[Entry]) -> None:
     missing: dict[str, list[str]] = {}
     for node in walk(heads):
-        if node.op is not None and _name(node) not in FUNCTIONS and _name(node) not in LAYERS:
+        if node.op is not None and name_of(node) not in FUNCTIONS and name_of(node) not in LAYERS:
             missing.setdefault(node.op, []).append(node.name)
     if missing:
         listed = "; ".join(f"{op} ({', '.join(names)})" for op, names in missing.items())
         raise ValueError(f"these operators have no counterpart in PyTorch: {listed}")
-
-
-def _name(node: Node) -> str:
-    """The operator's first name."""
-    assert node.op is not None
-    row = operator_of(node.op)
-    return row.name if row else node.op
 
 
 def _free_variables(heads: list[Entry], arrays: Mapping[str, Any], wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -241,6 +190,14 @@ def _fixed_gammas(heads: list[Entry]) -> set[str]:
     return fixed - other
 
 
+def _array(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """A copy."""
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16).copy()
+    return tensor.numpy().copy()
+
+
 def _tensor(array: Any) -> Tensor:
     """A copy."""
     if hasattr(array, "asnumpy"):
@@ -251,117 +208,3 @@ def _tensor(array: Any) -> Tensor:
     if array.dtype.name == "bfloat16":  # which torch.from_numpy does not take
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
-
-
-class _Builder:
-    """Makes the graph of torch.fx, node by node."""
-
-    def __init__(self, heads: list[Entry], tensors: dict[str, Tensor], free: tuple[str, ...]) -> None:
-        self.heads, self.tensors, self.free = heads, tensors, free
-        self.root, self.graph = nn.Module(), fx.Graph()
-        self.known: dict[Entry, fx.Node] = {}
-        self.whole: dict[int, fx.Node] = {}  # what a node returned, a tuple if it has several outputs
-        self.layers: dict[Any, str] = {}  # nodes that do the same with the same parameters share a child
-        self.problems: list[str] = []
-
-    def module(self, states: set[str], output_names: tuple[str, ...]) -> fx.GraphModule:
-        variables = {node.name: node for node in walk(self.heads) if node.is_variable}
-        for name in self.free:
-            self.known[_entry(variables[name])] = self.graph.placeholder(_legal(name))
-        for node in walk(self.heads):
-            if node.op is not None:
-                self._add(node)
-        results = [self._value(entry) for entry in self.heads]
-        if self.problems:
-            raise ValueError("these nodes cannot be had in PyTorch: " + "; ".join(self.problems))
-        self.graph.output(results[0] if len(results) == 1 else tuple(results))
-        result = fx.GraphModule(self.root, self.graph, class_name="MXNetGraph")
-        attributes = dict(zip(_ATTRIBUTES, (self._names(result, states), self.free, output_names), strict=True))
-        result.meta[_META] = attributes
-        for name, value in attributes.items():
-            setattr(result, name, value)
-        return result
-
-    def _names(self, module: nn.Module, states: set[str]) -> dict[str, str]:
-        of = {id(tensor): f"{'aux' if name in states else 'arg'}:{name}" for name, tensor in self.tensors.items()}
-        own = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
-        return {key: of[id(tensor)] for key, tensor in own if id(tensor) in of}
-
-    def _value(self, entry: Entry) -> fx.Node:
-        entry = _entry(entry.node, entry.output)
-        if entry not in self.known:
-            if entry.node.is_variable:
-                self.known[entry] = self.graph.get_attr(self._attribute(entry.node.name))
-            else:
-                if entry.output >= _returned(entry.node):
-                    self.problems.append(
-                        f"{entry.node.name} ({entry.node.op}): its output {entry.output} is MXNet's own"
-                    )
-                whole = self.whole[id(entry.node)]
-                self.known[entry] = self.graph.call_function(operator.getitem, (whole, entry.output))
-        return self.known[entry]
-
-    def _attribute(self, variable: str) -> str:
-        """The root's parameter that is this variable."""
-        name = self._unused(variable)
-        fill(self.root, **{name: self.tensors[variable]})
-        return name
-
-    def _add(self, node: Node) -> None:
-        child, inputs = self._child(node, parameters_of(node))
-        arguments = tuple(self._value(entry) for entry in inputs)
-        result = self.graph.create_node("call_module", child, arguments, name=_legal(node.name))
-        self.whole[id(node)] = result
-        if _returned(node) == 1:
-            self.known[_entry(node)] = result
-
-    def _child(self, node: Node, values: dict[str, Any]) -> tuple[str, list[Entry]]:
-        """The name of the child that computes a node, and those of the node's inputs that it is given."""
-        op, tail = _name(node), [entry.node.name for entry in node.inputs[1:]]
-        owned = all(entry.node.is_variable and entry.node.name in self.tensors for entry in node.inputs[1:])
-        key = (op, repr(values), *tail)
-        if owned and tail and key in self.layers:
-            return self.layers[key], node.inputs[:1]
-        module, inputs = Operator(op, values), node.inputs
-        try:
-            made = self._layer(op, values, [self.tensors[name] for name in tail]) if owned else None
-            if made is not None:
-                module, inputs = made, node.inputs[:1]
-            elif op not in FUNCTIONS:
-                raise ValueError("its parameters must be in `params`")
-        except ValueError as error:
-            self.problems.append(f"{node.name} ({node.op}): {error}")
-        name = self._unused(node.name)
-        self.root.add_module(name, module)
-        if len(inputs) < len(node.inputs):
-            self.layers[key] = name
-        return name, inputs
-
-    def _layer(self, op: str, values: dict[str, Any], tensors: list[Tensor]) -> nn.Module | None:
-        made = LAYERS[op](values, tensors) if op in LAYERS else None
-        row = operator_of(op)
-        if made is None and tensors and op in OWNERS and row is not None:
-            return Operator(op, values, dict(zip(row.input_names(values)[1:], tensors, strict=True)))
-        return made
-
-    def _unused(self, name: str) -> str:
-        name = _legal(name)
-        while hasattr(self.root, name) or hasattr(fx.GraphModule, name) or name in ("meta", *_ATTRIBUTES):
-            name += "_"
-        return name
-
-
-def _returned(node: Node) -> int:
-    """How many outputs the child for a node returns: those that a symbol has, and of rrelu only the value."""
-    return 1 if node.op == "LeakyReLU" else visible_count(node)
-
-
-def _entry(node: Node, output: int = 0) -> Entry:
-    """Without its version."""
-    return Entry(node, output)
-
-
-def _legal(name: str) -> str:
-    """A name of MXNet's as a name in Python."""
-    name = re.sub(r"\W", "_", name)
-    return f"_{name}" if not name or name[0].isdigit() or keyword.iskeyword(name) else name

@@ -35,7 +35,6 @@ class BatchNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Any:
         x = input if self.axis == 1 else input.movedim(self.axis, 1)
         mean, var = self.running_mean, self.running_var
-        assert mean is not None and var is not None
         if self.training and not self.use_global_stats:
             result, mean, var = _by_batch(x, self.weight, self.bias, self.eps)
             with torch.no_grad():
@@ -74,7 +73,7 @@ def _batch_norm_layer(values: Values, tensors: Sequence[Tensor]) -> nn.Module:
         gamma = torch.ones_like(gamma) if gamma.requires_grad else gamma
     with torch.device("meta"):
         module = BatchNorm(beta.numel(), values)
-    return fill(module, weight=gamma, bias=beta, running_mean=mean.detach(), running_var=var.detach())
+    return fill(module, weight=gamma, bias=beta, running_mean=mean, running_var=var)
 
 
 @function(*_BATCH_NORMS)

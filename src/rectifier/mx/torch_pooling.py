@@ -1,4 +1,4 @@
-"""MXNet's pooling and resizing in PyTorch: the conventions on how many windows there are and what they count."""
+"""MXNet's pooling in PyTorch: the conventions on how many windows there are and what they count."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ _MEAN_OF = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 def _window(values: Values) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Kernel, stride and padding, one number for each axis of space."""
     kernel = values["kernel"]
-    return kernel, values["stride"] or (1,) * len(kernel), values["pad"] or (0,) * len(kernel)
+    pad = values["pad"][: len(kernel)]  # the convention "same" works in MXNet 1.6.0 with more zeros than axes only
+    return kernel, values["stride"] or (1,) * len(kernel), pad or (0,) * len(kernel)
 
 
 def _counts_padding(values: Values) -> bool:
     return values.get("count_include_pad") is not False
 
 
-@layer("Pooling", "Pooling_v1")
+@layer("Pooling")
 def _pooling_layer(values: Values, tensors: Any) -> nn.Module | None:
     """torch's module where it counts windows as MXNet does."""
     refuse_channels_last(values)
     kind, convention = values["pool_type"], values["pooling_convention"]
     kernel, stride, pad = _window(values)
     plain = not values["global_pool"] and convention in ("valid", "full") and len(kernel) in _MAX
-    if not plain or any(s > k or 2 * p > k for k, s, p in zip(kernel, stride, pad, strict=True)):
-        return None
+    if not plain or any(2 * p > k or s + p > k for k, s, p in zip(kernel, stride, pad, strict=True)):
+        return None  # torch leaves out windows that begin behind the data
     if kind == "max":
         return _MAX[len(kernel)](kernel, stride, pad, ceil_mode=convention == "full")
     if kind == "avg":
@@ -52,7 +53,7 @@ def refuse_channels_last(values: Values) -> None:
         raise ValueError(f"`layout` must have the channels second, got {values['layout']}")
 
 
-@function("Pooling", "Pooling_v1")
+@function("Pooling")
 def _pooling(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
     x, kind = tensors[0], values["pool_type"]
     if values["global_pool"]:
@@ -75,6 +76,18 @@ def _pooling(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
         for axis, count in enumerate(counts):
             total = total / count.reshape(-1, *[1] * (len(kernel) - 1 - axis))
     return _root(total, values)
+
+
+@function("Pooling_v1")
+def _pooling_v1(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
+    """The maximum counts the padding's zeros, and the mean divides by the size of the kernel everywhere."""
+    if values["global_pool"]:
+        return _pool_all(tensors[0], values["pool_type"], values)
+    kernel, _, pad = _window(values)
+    x = F.pad(tensors[0], [p for p in pad[::-1] for _ in range(2)])
+    kind = "sum" if values["pool_type"] == "avg" else values["pool_type"]
+    found = _pooling([x], {**values, "pad": (), "pool_type": kind}, training)
+    return found / prod(kernel) if values["pool_type"] == "avg" else found
 
 
 def _count(size: int, kernel: int, stride: int, pad: int, values: Values) -> int:
@@ -123,61 +136,3 @@ def _pool_all(x: Tensor, kind: str, values: Values) -> Tensor:
     if kind == "avg":
         return x.mean(axes, True)
     return _root(_power(x, values).sum(axes, keepdim=True), values)
-
-
-@function("_contrib_AdaptiveAvgPooling2D")
-def _adaptive(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    size = values["output_size"] or (1,)
-    return F.adaptive_avg_pool2d(tensors[0], size * 2 if len(size) == 1 else size)
-
-
-@function("UpSampling")
-def _up_sampling(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    x, scale = tensors[0], values["scale"]
-    if values["sample_type"] == "bilinear":
-        return F.conv_transpose2d(x, tensors[1], stride=scale, padding=ceil((scale - 1) / 2), groups=x.shape[1])
-    size = [n * scale for n in x.shape[2:]]
-    larger = [F.interpolate(one, scale_factor=size[0] // one.shape[2], mode="nearest") for one in tensors]
-    if len(larger) == 1:
-        return larger[0]
-    return torch.stack(larger).sum(0) if values["multi_input_mode"] == "sum" else torch.cat(larger, 1)
-
-
-@function("_contrib_BilinearResize2D")
-def _bilinear_resize(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    x = tensors[0]
-    height, width = (_resized(x.shape[2 + i], i, tensors, values) for i in range(2))
-    return F.interpolate(x, (height, width), mode="bilinear", align_corners=True)
-
-
-def _resized(size: int, place: int, tensors: list[Tensor], values: Values) -> int:
-    mode, name = values["mode"], ("height", "width")[place]
-    scale = values[f"scale_{name}"]
-    if mode == "like":
-        return tensors[1].shape[2 + place]
-    if mode == "size":
-        return int(values[name]) if scale is None else int(scale * size)
-    if mode == "odd_scale":
-        return int(size * scale) if size % 2 == 0 else int((size - 1) * scale) + 1
-    odd = mode.startswith("to_odd") == (size % 2 == 0)  # whether it has to change
-    return size + odd * (1 if mode.endswith("up") else -1)
-
-
-@function("Crop")
-def _crop(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    x = tensors[0]
-    sizes = tensors[1].shape[2:] if len(tensors) == 2 else values["h_w"]
-    for axis, (size, offset) in enumerate(zip(sizes, values["offset"], strict=True), 2):
-        begin = (x.shape[axis] - size) // 2 if values["center_crop"] else offset
-        x = x.narrow(axis, begin, size)
-    return x
-
-
-@function("Pad")
-def _pad(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    x, widths = tensors[0], values["pad_width"]
-    pairs = [widths[i : i + 2] for i in range(0, len(widths), 2)]
-    if values["mode"] == "constant":
-        return F.pad(x, [n for pair in pairs[::-1] for n in pair], value=values["constant_value"])
-    mode = "replicate" if values["mode"] == "edge" else "reflect"
-    return F.pad(x, [n for pair in pairs[:1:-1] for n in pair], mode=mode)

@@ -17,8 +17,7 @@ from ..mx.infer import node_shapes, node_types
 from ..mx.operators import output_count, output_name, parameters_of, read_inputs
 from ..mx.symbol import Symbol, load
 from ..random import check_rng
-from . import families as _families  # noqa: F401 - fills the table of translators, as does the next
-from . import table as _table  # noqa: F401
+from . import families as _families  # noqa: F401 - enters all translators in the table
 from .builder import Builder, Tensor, element_type
 from .random_nodes import node_keys
 from .translators import TRANSLATORS, Call

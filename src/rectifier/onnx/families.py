@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
-from . import activations, arrays, indexing, mathematics, products, reductions
+from . import (
+    activations,
+    arrays,
+    detections,
+    images,
+    indexing,
+    layers,
+    mathematics,
+    normalization,
+    outputs,
+    pooling,
+    products,
+    reductions,
+)
 
 __all__ = ["FAMILIES"]
 
-FAMILIES = (activations, arrays, indexing, mathematics, products, reductions)
+FAMILIES = (
+    activations,
+    arrays,
+    detections,
+    images,
+    indexing,
+    layers,
+    mathematics,
+    normalization,
+    outputs,
+    pooling,
+    products,
+    reductions,
+)

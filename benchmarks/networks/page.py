@@ -1,0 +1,56 @@
+"""The tables of docs/networks.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .published import ROOT
+
+PAGE = ROOT / "docs" / "networks.md"
+BEGIN = "<!-- Written by `make networks`: change nothing here. -->\n"
+END = "<!-- Until here. -->\n"
+HEADER = (
+    "| network | input | operators | parameters | onnxruntime | PyTorch | seconds | MiB | file, MiB |\n"
+    "|---|---|---|---|---|---|---|---|---|\n"
+)
+
+
+def write(found: dict[str, Any]) -> None:
+    """Put the figures in the place of the old ones."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    PAGE.write_text(before + BEGIN + tables(found) + END + after, encoding="utf-8")
+
+
+def tables(found: dict[str, Any]) -> str:
+    """The published networks as a table, and the random ones as a sentence."""
+    rows = "".join(map(_row, found["networks"]))
+    return f"\n{_machine(found['machine'])}\n\n{HEADER}{rows}\n{_random(found['random'])}\n"
+
+
+def _row(row: dict[str, Any]) -> str:
+    shape = " x ".join(map(str, row["input"]))
+    differences = (f"{row['difference'][name]:.1e}" for name in ("onnxruntime", "torch"))
+    parameters = f"{row['parameters']:,}".replace(",", " ")
+    seconds, peak, size = f"{row['seconds']:.1f}", f"{row['peak_mib']:.0f}", f"{row['bytes'] / 2**20:.0f}"
+    cells = row["network"], shape, str(row["operators"]), parameters, *differences, seconds, peak, size
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items() if name != "rectifier")
+    where = f"{machine['cpu']}, {machine['cores']} cores"
+    return f"Measured on {machine['date'][:10]} with {versions} and MXNet {machine['mxnet']} ({where}):"
+
+
+def _random(found: dict[str, Any]) -> str:
+    worst = found["difference"]
+    failed = f"Differing: seeds {', '.join(map(str, found['failed']))}." if found["failed"] else "None differs by more."
+    opsets = ", ".join(map(str, found["opsets"]))
+    return (
+        f"{found['count']} random networks, with {found['nodes']} nodes of {len(found['kinds'])} operators and "
+        f"{found['outputs']} outputs, at opsets {opsets} in turn, {found['free_batch']} of them with "
+        f"a free batch size in ONNX: the largest difference is "
+        f"{worst['onnxruntime']:.1e} in onnxruntime and {worst['torch']:.1e} in PyTorch. {failed}"
+    )
