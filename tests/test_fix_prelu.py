@@ -311,7 +311,7 @@ def test_functions_are_reported():
     model = made([helper.make_node("F", ["x"], ["y"], domain="own")])
     imports = [helper.make_opsetid("", 13)]
     model.functions.append(helper.make_function("own", "F", ["a"], ["b"], [node("s", "a", "b")], imports))
-    with pytest.raises(ValueError, match="`model` must be one that ONNX can infer shapes of: .*No opset import"):
+    with pytest.raises(ValueError, match=r"`model` must be one that ONNX can infer shapes of: .*No opset import"):
         fix_prelu(model)
     model.opset_import.append(helper.make_opsetid("own", 1))
     (found,) = fix_prelu(model)[1]

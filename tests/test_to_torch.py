@@ -408,7 +408,8 @@ def test_free_weights_are_inputs(x):
         ("_greater_scalar", {"scalar": 0.5}, lambda a: (a > 0.5).astype("f")),
         ("_rdiv_scalar", {"scalar": 2}, lambda a: 2 / a),
         ("Cast", {"dtype": "int32"}, lambda a: a.astype("i")),
-        ("Pad", {"mode": "edge", "pad_width": (0,) * 4 + (1, 2, 0, 1)}, lambda a: np.pad(a, [(0, 0)] * 2 + [(1, 2), (0, 1)], "edge")),
+        ("Pad", {"mode": "edge", "pad_width": (0,) * 4 + (1, 2, 0, 1)},
+         lambda a: np.pad(a, [(0, 0)] * 2 + [(1, 2), (0, 1)], "edge")),
     ],
 )  # fmt: skip
 def test_values(op, attrs, expected, x):

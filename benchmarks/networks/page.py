@@ -54,7 +54,7 @@ def _exported(rows: list[dict[str, Any]]) -> str:
     worst = max(row["pt2_difference"] for row in rows)
     return (
         f"`rectifier convert --to torch` writes each of them, too, with a free batch size. Loaded again by "
-        f"`torch.export.load` and given the input twice over, they differ by {worst:.1e} at most."
+        f"`torch.export.load` and given the input twice over, they differ from MXNet by {worst:.1e} at most."
     )
 
 
