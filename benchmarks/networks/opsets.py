@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from comparison import free_batch, in_onnxruntime, largest_difference, numbered
 from mxnet_process import Oracle
-from networks import NETWORKS
 
+from networks import NETWORKS
 from rectifier.onnx import export, latest_opset
 
 from .published import FOLDER
