@@ -248,8 +248,7 @@ def test_state_dict(net, x):
     assert torch.equal(other(x), net(x))
 
 
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("backend", "training"), [("eager", False), ("eager", True), ("aot_eager", True)])
 def test_compiles_as_one_graph(net, x, backend, training):
     net.train(training)
     plain = copy.deepcopy(net)
@@ -315,6 +314,13 @@ def test_pt2_refuses(shapes, more, message, tmp_path):
     module = mx.to_torch(graph(("Flatten", "a", {}, ("data",))))
     with pytest.raises(ValueError, match=message):
         mx.save_pt2(module, tmp_path / "net.pt2", shapes, **more)
+    assert not list(tmp_path.iterdir())
+
+
+def test_pt2_that_cannot_be_written(tmp_path):
+    module = mx.to_torch(graph(("Flatten", "a", {}, ("data",))))
+    with pytest.raises(OSError, match="missing"):
+        mx.save_pt2(module, tmp_path / "missing" / "net.pt2", {"data": (1, 3)})
     assert not list(tmp_path.iterdir())
 
 
@@ -408,8 +414,11 @@ def test_free_weights_are_inputs(x):
         ("_greater_scalar", {"scalar": 0.5}, lambda a: (a > 0.5).astype("f")),
         ("_rdiv_scalar", {"scalar": 2}, lambda a: 2 / a),
         ("Cast", {"dtype": "int32"}, lambda a: a.astype("i")),
-        ("Pad", {"mode": "edge", "pad_width": (0,) * 4 + (1, 2, 0, 1)},
-         lambda a: np.pad(a, [(0, 0)] * 2 + [(1, 2), (0, 1)], "edge")),
+        (
+            "Pad",
+            {"mode": "edge", "pad_width": (0, 0, 0, 0, 1, 2, 0, 1)},
+            lambda a: np.pad(a, [(0, 0), (0, 0), (1, 2), (0, 1)], "edge"),
+        ),
     ],
 )  # fmt: skip
 def test_values(op, attrs, expected, x):
@@ -435,6 +444,16 @@ def test_dropout(x):
     assert all(len(row.unique()) == 1 and row.flatten()[0] in (0, 2) for row in ratio)
     always = mx.to_torch(graph(("Dropout", "d", {"mode": "always"}, ("data",)))).eval()
     assert (always(x) == 0).any()
+
+
+@pytest.mark.parametrize("op", ["_zeros", "_ones", "_full", "_arange"])
+def test_arrays_from_nothing_follow_the_module(op):
+    attrs = {"start": 1, "stop": 4} if op == "_arange" else {"shape": (3,), **({"value": 2.5} if op == "_full" else {})}
+    module = mx.to_torch(graph((op, "made", attrs, ()), ("broadcast_add", "sum", {}, ("data", "made"))))
+    expected = {"_zeros": [0, 0, 0], "_ones": [1, 1, 1], "_full": [2.5] * 3, "_arange": [1, 2, 3]}[op]
+    assert module(torch.zeros(1, 3)).tolist() == [expected]
+    assert not module.state_dict()
+    assert module.to("meta")(torch.zeros(1, 3, device="meta")).device.type == "meta"
 
 
 def test_bfloat16_and_mxnets_arrays(x):

@@ -136,34 +136,34 @@ def _broadcast_like(tensors: list[Tensor], values: Values, training: bool) -> Te
 
 @function("shape_array")
 def _shape_array(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return torch.tensor(tensors[0].shape, dtype=torch.int64)
+    return torch.tensor(tensors[0].shape, dtype=torch.int64, device=tensors[0].device)
 
 
 @function("size_array")
 def _size_array(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return torch.tensor([tensors[0].numel()], dtype=torch.int64)
+    return torch.tensor([tensors[0].numel()], dtype=torch.int64, device=tensors[0].device)
 
 
 # --- arrays from nothing
 
 
-def _made(values: Values) -> dict[str, Any]:
-    return {"dtype": torch_dtype(values["dtype"])}
+def _made(tensors: list[Tensor], values: Values) -> dict[str, Any]:
+    return {"dtype": torch_dtype(values["dtype"]), "device": tensors[0].device}
 
 
 @function("_zeros")
 def _zeros(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return torch.zeros(values["shape"], **_made(values))
+    return torch.zeros(values["shape"], **_made(tensors, values))
 
 
 @function("_ones")
 def _ones(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return torch.ones(values["shape"], **_made(values))
+    return torch.ones(values["shape"], **_made(tensors, values))
 
 
 @function("_full")
 def _full(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
-    return torch.full(values["shape"], values["value"], **_made(values))
+    return torch.full(values["shape"], values["value"], **_made(tensors, values))
 
 
 @layer("_arange")
@@ -175,7 +175,7 @@ def _arange_layer(values: Values, tensors: Any) -> None:
 @function("_arange")
 def _arange(tensors: list[Tensor], values: Values, training: bool) -> Tensor:
     start, stop = (0.0, values["start"]) if values["stop"] is None else (values["start"], values["stop"])
-    numbers = torch.arange(start, stop, values["step"], **_made(values))
+    numbers = torch.arange(start, stop, values["step"], **_made(tensors, values))
     return numbers.repeat_interleave(values["repeat"])
 
 

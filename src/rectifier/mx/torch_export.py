@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from ..files import InputError
+from ..replacement import Replacement
 from ..torch import revert
-from .base import replace_file
 
 __all__ = ["export_program", "save_pt2"]
 
@@ -62,13 +63,41 @@ def save_pt2(
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "net.pt2"
     >>> program = mx.save_pt2(module, path, {"data": ("N", 3)})
     >>> torch.export.load(path).module()(torch.tensor([[0.0, 1.0, 2.0]]))
-    tensor([[0.0000, 1.0000, 2.0000]])
+    tensor([[0., 1., 2.]])
     """
     program = export_program(module, shapes, dtypes=dtypes, standalone=standalone)
-    buffer = io.BytesIO()
-    torch.export.save(program, buffer)
-    replace_file(path, [buffer.getbuffer()])
+    file = Replacement(path)
+    try:
+        file.open()
+        torch.export.save(program, _Stream(file))
+        file.finish()
+        file.publish()
+    except InputError as error:
+        raise OSError(str(error)) from None
+    finally:
+        file.discard()
     return program
+
+
+class _Stream(io.RawIOBase):
+    """What torch writes to, piece by piece, so that the file is never in memory as a whole."""
+
+    def __init__(self, file: Replacement) -> None:
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """To the start, after the last byte, as if for a reader."""
+        return offset
+
+    def write(self, data: Any) -> int:
+        self._file.write_bytes(data)
+        return len(data)
 
 
 def export_program(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
 # Importing the modules enters their functions in the table.
@@ -42,12 +43,19 @@ class Operator(nn.Module):
         Its parameters.
     owned : mapping of str to Tensor
         The model's parameters that follow the inputs, by the operator's names for them.
+    on_a_device : bool
+        Whether the function has no inputs, and gets an empty tensor that says where its result is wanted.
     """
 
-    def __init__(self, op: str, values: Values, owned: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(
+        self, op: str, values: Values, owned: Mapping[str, Tensor] | None = None, *, on_a_device: bool = False
+    ) -> None:
         super().__init__()
         self.op, self.values, self.owned = op, dict(values), tuple(owned or ())
         fill(self, **(owned or {}))
+        if on_a_device:
+            self.register_buffer("place", torch.empty(0), persistent=False)
+            self.owned = ("place",)
 
     def forward(self, *inputs: Tensor) -> Any:
         return FUNCTIONS[self.op]([*inputs, *(getattr(self, name) for name in self.owned)], self.values, self.training)
@@ -135,7 +143,8 @@ class Builder:
         key = (op, repr(values), *tail)
         if owned and tail and key in self.layers:
             return self.layers[key], node.inputs[:1]
-        module, inputs = Operator(op, values), node.inputs
+        module: nn.Module = Operator(op, values, on_a_device=not node.inputs)
+        inputs = node.inputs
         try:
             made = self._layer(op, values, [self.tensors[name] for name in tail]) if owned else None
             if made is not None:
