@@ -28,6 +28,7 @@ from rectifier.onnx import convert, export, writing
 from rectifier.replacement import Replacement, publish_together
 
 CORPUS = Path(__file__).parent / "corpus"
+SPOILT = Path(__file__).parent / "spoilt"
 CONVERT = "convert m-symbol.json m.params -o m.onnx --input data=N,3,8,8"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
@@ -453,7 +454,7 @@ def test_a_check_that_fails_in_the_runtime(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_fix_prelu(capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copy(CORPUS / "spoilt-shared.onnx", "spoilt.onnx")
+    shutil.copy(SPOILT / "spoilt-shared.onnx", "spoilt.onnx")
     assert main(words("fix-prelu spoilt.onnx -o fixed.onnx")) == 0
     assert (
         capsys.readouterr().out
@@ -464,7 +465,7 @@ right     three: slope of shape (4,) for data of shape (2, 4)
 fixed.onnx: 2 repaired, 1 right, 0 undecided
 """
     )
-    with np.load(CORPUS / "spoilt-shared.npz") as arrays:
+    with np.load(SPOILT / "spoilt-shared.npz") as arrays:
         (output,) = run("fixed.onnx", data=arrays["data"])
         np.testing.assert_allclose(output, arrays["output"], rtol=1e-4, atol=1e-4)
     assert main(words("fix-prelu spoilt.onnx -o spoilt.onnx")) == 0  # in its own place
@@ -475,14 +476,14 @@ fixed.onnx: 2 repaired, 1 right, 0 undecided
 
 def test_fix_prelu_takes_external_data_along(capsys: pytest.CaptureFixture[str]) -> None:
     os.mkdir("other")
-    model = onnx.load(CORPUS / "spoilt-trap.onnx")
+    model = onnx.load(SPOILT / "spoilt-trap.onnx")
     for one in model.graph.initializer:  # only raw data can be external
         one.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(one), one.name))
     onnx.save(model, "spoilt.onnx", save_as_external_data=True, location="arrays", size_threshold=0)
     assert main(words("fix-prelu spoilt.onnx -o fixed.onnx")) == 0
     assert main(words("fix-prelu spoilt.onnx -o other/fixed.onnx")) == 0
     assert sorted(os.listdir("other")) == ["arrays", "fixed.onnx"]
-    with np.load(CORPUS / "spoilt-trap.npz") as arrays:
+    with np.load(SPOILT / "spoilt-trap.npz") as arrays:
         for path in ("fixed.onnx", "other/fixed.onnx"):
             np.testing.assert_allclose(run(path, data=arrays["data"])[0], arrays["output"], atol=1e-5)
     capsys.readouterr()

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rectifier import leaky_relu, mx
 from rectifier.onnx import export, fix_prelu
 
-CORPUS = Path(__file__).parent / "corpus"
+SPOILT = Path(__file__).parent / "spoilt"
 MXNET = "mxnet_converted_model"
 GAMMA = np.array([0.5, -0.25, 2], np.float32)
 X = -np.random.default_rng(0).uniform(1, 2, (2, 3, 4, 3)).astype(np.float32)
@@ -66,8 +66,8 @@ def tensor(array=GAMMA, name="g"):
     ],
 )
 def test_models_of_mxnets_exporter(name, verdicts):
-    model = onnx.load(CORPUS / f"spoilt-{name}.onnx")
-    with np.load(CORPUS / f"spoilt-{name}.npz") as arrays:
+    model = onnx.load(SPOILT / f"spoilt-{name}.onnx")
+    with np.load(SPOILT / f"spoilt-{name}.npz") as arrays:
         data, expected = arrays["data"], arrays["output"]
     bound = 1e-6 * np.abs(expected).max()
     if name == "fails":
@@ -81,7 +81,7 @@ def test_models_of_mxnets_exporter(name, verdicts):
 
 
 def test_from_a_file():
-    path = CORPUS / "spoilt-trap.onnx"
+    path = SPOILT / "spoilt-trap.onnx"
     assert fix_prelu(path)[0] == fix_prelu(onnx.load(path))[0]
 
 

@@ -1,4 +1,4 @@
-"""Write models that MXNet 1.6.0's own exporter spoils, with MXNet's results: `tests/corpus/spoilt-*`.
+"""Write models that MXNet 1.6.0's own exporter spoils, with MXNet's results: `tests/spoilt`.
 
     .venv-mxnet/bin/python tests/mxnet/make_spoilt.py
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-FOLDER = Path(__file__).parents[1] / "corpus"
+FOLDER = Path(__file__).parents[1] / "spoilt"
 SHAPE = (2, 3, 6, 4)
 
 
