@@ -33,8 +33,8 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-mxnet examples lint format stub activations tables tables-check accuracy bench bench-gpu bench-scaling bench-report backends docs wheel \
-	warnings r-package test-r clean distclean
+.PHONY: help demo test test-mxnet examples lint format stub activations tables tables-check accuracy bench bench-gpu bench-scaling \
+	bench-report networks backends docs wheel warnings r-package test-r clean distclean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,10 @@ bench-gpu: $(done)/package $(done)/bench $(done)/peers $(done)/triton  ## measur
 
 bench-scaling: $(done)/package $(done)/bench  ## measure how a Dask cluster scales, for docs/scaling.md
 	$(python) -m benchmarks.scaling
+
+networks: $(done)/package $(done)/test $(done)/peers  ## convert whole MXNet networks, compare them, and write docs/networks.md
+	$(python) tests/mxnet/make_environment.py
+	$(python) -m benchmarks.networks
 
 bench-report: $(done)/package $(done)/bench  ## write docs/performance.md and the table in README.md from them
 	$(python) -m benchmarks.speed.report

@@ -3,7 +3,7 @@
 ``python -m benchmarks.networks`` writes the published networks of `tests/mxnet/networks` with MXNet, converts them,
 compares onnxruntime and PyTorch with MXNet's outputs, runs 300 random networks, and writes one JSON file to
 ``benchmarks/results/networks`` and the tables of docs/networks.md. Its steps are ``make``, ``convert``, ``compare``,
-``pt2``, ``random`` and ``page``: some of them can be named, and some networks behind ``--only``.
+``pt2``, ``opsets``, ``random`` and ``page``: some of them can be named, and some networks behind ``--only``.
 """
 
 import sys
