@@ -243,3 +243,32 @@ def test_names_that_are_not_here():
     assert mx.__version__ == "1.6.0"
     assert nd.random.randn(2, 3).shape == (2, 3)
     assert mx.context.num_gpus() == mx.num_gpus() >= 0
+
+
+def test_parameters_move():
+    layer = nn.PReLU()
+    with pytest.raises(ValueError, match=r"Cannot reset context for Parameter .* because it has not been initialized"):
+        layer.collect_params().reset_ctx(mx.cpu())
+    layer.initialize()
+    layer.alpha.set_data(nd.array([3]))
+    layer.collect_params().reset_ctx([mx.cpu(1)])
+    assert layer.alpha.list_ctx() == [mx.cpu(1)]
+    assert layer.alpha.data().asscalar() == 3
+    assert_array(layer.alpha.grad(), [0])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from rectifier.mx import autograd, context, gluon, init, initializer, model, name, nd, ndarray, sym, symbol",
+        "import rectifier.mx.ndarray as array; assert array is mx.nd is mx.ndarray",
+        "from rectifier.mx.ndarray import NDArray; assert NDArray is mx.nd.NDArray",
+        "from rectifier.mx.gluon import HybridBlock, Trainer, loss, nn; assert nn is mx.gluon.nn",
+        "from rectifier.mx.gluon.nn import HybridSequential, PReLU; assert PReLU is mx.gluon.nn.PReLU",
+        "from rectifier.mx.gluon.loss import L2Loss",
+        "from rectifier.mx.autograd import Function, record",
+        "from rectifier.mx.initializer import MSRAPrelu",
+    ],
+)
+def test_ways_to_import(line):
+    exec(line, {"mx": mx})
