@@ -117,7 +117,7 @@ def test_random_numbers_repeat_by_seed():
         ("FullyConnected", "nd"),
         ("dense", "gluon"),
         ("Dense", "gluon.nn"),
-        ("Xavier", "init"),
+        ("Orthogonal", "init"),
         ("gamma", "random"),
     ],
 )

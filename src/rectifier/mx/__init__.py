@@ -13,7 +13,7 @@ from typing import Any
 from . import attribute, base, context, graph, name, random, symbol
 from .attribute import AttrScope
 from .base import MXNetError
-from .context import Context, cpu, cpu_pinned, current_context, gpu
+from .context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 from .coverage import need_torch
 from .symbol import Group, Symbol, Variable
 
@@ -33,11 +33,14 @@ __all__ = [
     "gpu",
     "graph",
     "name",
+    "num_gpus",
     "random",
     "rnd",
     "sym",
     "symbol",
 ]
+
+__version__ = "1.6.0"  # the release whose terms these are: scripts ask for it
 
 sym = symbol
 rnd = random

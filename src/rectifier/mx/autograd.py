@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .base import MXNetError
-from .coverage import need_torch
+from .coverage import need_torch, unknown_name
 
 need_torch("`rectifier.mx.autograd`")
 
@@ -306,3 +307,9 @@ def _torch_errors() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise MXNetError(_CHANGED if "inplace operation" in str(error) else str(error)) from error
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Function":  # it needs arrays, which need this module
+        return importlib.import_module(".function", __package__).Function
+    return unknown_name("mx.autograd", name, [*__all__, "Function"])

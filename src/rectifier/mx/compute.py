@@ -19,7 +19,7 @@ from ..parameters import ACTIVATIONS
 from . import random
 from .base import MXNetError
 
-__all__ = ["COMPUTE", "DTYPES", "LOSSES", "apply", "axes_of", "scalar"]
+__all__ = ["COMPUTE", "DTYPES", "FLAT", "LOSSES", "apply", "axes_of", "scalar"]
 
 Values = Mapping[str, Any]
 Outputs = tuple[Tensor, ...]
@@ -174,6 +174,18 @@ _UNARY: Mapping[str, Callable[[Tensor], Tensor]] = {
     "ones_like": lambda x: torch.ones_like(x.detach()),
     "Flatten": lambda x: x.reshape(x.shape[0], -1).clone(),
 }
+
+# Operators whose gradient is zero, whatever the head gradient is.
+FLAT = frozenset(
+    {
+        *("BlockGrad", "zeros_like", "ones_like", "floor", "ceil"),
+        *(
+            f"{prefix}{name}{ending}"
+            for name in ("equal", "not_equal", "greater", "greater_equal", "lesser", "lesser_equal")
+            for prefix, ending in (("_", ""), ("_", "_scalar"), ("broadcast_", ""))
+        ),
+    }
+)
 
 
 def _unary(function: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from importlib.util import find_spec
 from types import TracebackType
 from typing import ClassVar
 
-__all__ = ["Context", "cpu", "cpu_pinned", "current_context", "gpu"]
+__all__ = ["Context", "cpu", "cpu_pinned", "current_context", "gpu", "num_gpus"]
 
 
 class Context:
@@ -96,3 +97,12 @@ def cpu_pinned(device_id: int = 0) -> Context:
 def gpu(device_id: int = 0) -> Context:
     """A GPU, by its number."""
     return Context("gpu", device_id)
+
+
+def num_gpus() -> int:
+    """How many GPUs can hold arrays: those that PyTorch sees, 0 without PyTorch."""
+    if find_spec("torch") is None:
+        return 0
+    import torch
+
+    return torch.cuda.device_count()

@@ -160,7 +160,8 @@ class Executor:
         Parameters
         ----------
         out_grads : NDArray, list of NDArray, or dict of str to NDArray, optional
-            The gradient of each output; not needed for those of `make_loss`.
+            The gradient of each output; not needed for those of `make_loss`, nor where it is without effect, as for
+            `BlockGrad`.
         is_train : bool
             Without effect: the mode was fixed by `forward`.
 
@@ -265,6 +266,8 @@ def _head(given: Any, output: NDArray, node: Node) -> Tensor:
     if node.op in compute.LOSSES:
         return torch.ones_like(output._data)
     if given is None:
+        if node.op in compute.FLAT:
+            return torch.zeros_like(output._data)
         raise MXNetError(_NEEDS_HEAD)
     if not isinstance(given, NDArray):
         raise TypeError(f"`out_grads` must hold NDArrays, got {type(given).__name__}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from .coverage import unknown_name
@@ -10,7 +11,7 @@ from .coverage import unknown_name
 if TYPE_CHECKING:
     from .nd import NDArray
 
-__all__ = ["Constant", "Initializer", "Normal", "One", "Uniform", "Zero", "create"]
+__all__ = ["Constant", "Initializer", "MSRAPrelu", "Normal", "One", "Uniform", "Xavier", "Zero", "create"]
 
 
 class Initializer:
@@ -110,6 +111,68 @@ class Normal(Initializer):
         random.normal(0, self.sigma, out=arr)
 
 
+class Xavier(Initializer):
+    """Numbers whose spread follows from the sizes of a weight of two axes or more.
+
+    The scale is sqrt(magnitude / factor), with `factor` the weight's inputs, its outputs, or the mean of both.
+
+    Parameters
+    ----------
+    rnd_type : {"uniform", "gaussian"}
+        Whether numbers are drawn evenly from [-scale, scale), or normally with `scale` for a standard deviation.
+    factor_type : {"avg", "in", "out"}
+    magnitude : float
+
+    References
+    ----------
+    .. [1] Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
+    """
+
+    def __init__(self, rnd_type: str = "uniform", factor_type: str = "avg", magnitude: float = 3) -> None:
+        super().__init__(rnd_type=rnd_type, factor_type=factor_type, magnitude=magnitude)
+        for name, value, known in (
+            ("rnd_type", rnd_type, ("uniform", "gaussian")),
+            ("factor_type", factor_type, ("avg", "in", "out")),
+        ):
+            if value not in known:
+                raise ValueError(f"`{name}` must be one of {', '.join(known)}, got {value!r}")
+        self.rnd_type, self.factor_type, self.magnitude = rnd_type, factor_type, float(magnitude)
+
+    def fill(self, arr: NDArray) -> None:
+        """Fill an array of two axes or more."""
+        from .nd import random
+
+        if arr.ndim < 2:
+            raise ValueError(f"{type(self).__name__} must have a weight of two axes or more, got shape {arr.shape}")
+        window = math.prod(arr.shape[2:])
+        fan_in, fan_out = arr.shape[1] * window, arr.shape[0] * window
+        factor = {"avg": (fan_in + fan_out) / 2, "in": fan_in, "out": fan_out}[self.factor_type]
+        scale = math.sqrt(self.magnitude / factor)
+        if self.rnd_type == "uniform":
+            random.uniform(-scale, scale, out=arr)
+        else:
+            random.normal(0, scale, out=arr)
+
+
+class MSRAPrelu(Xavier):
+    """Normal numbers for a weight whose output goes through leaky or prelu: the variance is 2 / (1 + slope²) / factor.
+
+    Parameters
+    ----------
+    factor_type : {"avg", "in", "out"}
+    slope : float
+        The slope that the activation starts with.
+
+    References
+    ----------
+    .. [1] He et al., "Delving deep into rectifiers", 2015, equation 15.
+    """
+
+    def __init__(self, factor_type: str = "avg", slope: float = 0.25) -> None:
+        super().__init__("gaussian", factor_type, 2.0 / (1 + slope**2))
+        self._kwargs = {"factor_type": factor_type, "slope": slope}
+
+
 _NAMES: dict[str, type[Initializer]] = {
     "constant": Constant,
     "zero": Zero,
@@ -118,6 +181,8 @@ _NAMES: dict[str, type[Initializer]] = {
     "ones": One,
     "uniform": Uniform,
     "normal": Normal,
+    "xavier": Xavier,
+    "msraprelu": MSRAPrelu,
 }
 
 

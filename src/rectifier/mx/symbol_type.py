@@ -191,7 +191,10 @@ class Symbol(Arithmetic):
         """The operators that MXNet offers as methods: ``x.exp()`` is ``mx.sym.exp(x)``."""
         if name in FLUENT and row_for_call(name) is not None:
             return lambda *args, **kwargs: call_operator(name, self, *args, **kwargs)
-        raise AttributeError(f"a symbol has no attribute {name!r} here")
+        offered = ", ".join(sorted(each for each in FLUENT if row_for_call(each) is not None))
+        raise AttributeError(
+            f"a symbol has no attribute {name!r} here; the operators that are its methods are {offered}"
+        )
 
     def astype(self, dtype: Any) -> Symbol:
         """The symbol converted to another dtype."""

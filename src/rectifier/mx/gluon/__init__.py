@@ -8,11 +8,12 @@ from ..coverage import need_torch, unknown_name
 
 need_torch("`rectifier.mx.gluon`")
 
-from . import nn  # noqa: E402
+from . import loss, nn  # noqa: E402
 from .block import Block, HybridBlock  # noqa: E402
 from .parameter import DeferredInitializationError, Parameter  # noqa: E402
 from .parameter_dict import ParameterDict  # noqa: E402
 from .symbol_block import SymbolBlock  # noqa: E402
+from .trainer import Trainer  # noqa: E402
 
 __all__ = [
     "Block",
@@ -21,6 +22,8 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "SymbolBlock",
+    "Trainer",
+    "loss",
     "nn",
 ]
 

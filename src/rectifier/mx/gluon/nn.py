@@ -9,6 +9,7 @@ from .. import initializer
 from ..coverage import unknown_name
 from ..initializer import Initializer
 from .block import Block, HybridBlock
+from .function_blocks import Flatten, HybridLambda, Lambda
 from .parameter_dict import ParameterDict
 
 __all__ = [
@@ -17,8 +18,11 @@ __all__ = [
     "SELU",
     "Activation",
     "Block",
+    "Flatten",
     "HybridBlock",
+    "HybridLambda",
     "HybridSequential",
+    "Lambda",
     "LeakyReLU",
     "PReLU",
     "Sequential",

@@ -186,6 +186,17 @@ class Parameter:
             return [self._waiting[1]]
         return [self._checked().context]
 
+    def reset_ctx(self, ctx: Context | list[Context]) -> None:
+        """Move the array to another device; the gradient starts anew."""
+        context = ctx[0] if isinstance(ctx, (list, tuple)) else ctx
+        if self._data is not None:
+            self._data = self._data.detach().as_in_context(context)
+            self._attach()
+        elif self._waiting is not None:
+            self._waiting = (self._waiting[0], context)
+        else:
+            raise ValueError(f"Cannot reset context for Parameter '{self.name}' because it has not been initialized.")
+
     def set_data(self, data: Any) -> None:
         """Write new numbers; the gradient's array stays."""
         array = data if isinstance(data, NDArray) else nd.array(data)

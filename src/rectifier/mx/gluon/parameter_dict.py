@@ -102,6 +102,11 @@ class ParameterDict:
         for parameter in self.values():
             parameter.zero_grad()
 
+    def reset_ctx(self, ctx: Context | list[Context]) -> None:
+        """Move all of them to another device."""
+        for parameter in self.values():
+            parameter.reset_ctx(ctx)
+
     def setattr(self, name: str, value: Any) -> None:
         """Set an attribute of all of them, such as `grad_req`."""
         for parameter in self.values():

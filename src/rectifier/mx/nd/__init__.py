@@ -14,7 +14,7 @@ from .array import NDArray  # noqa: E402
 from .creation import arange, array, empty, from_dlpack, from_numpy, full, ones, zeros  # noqa: E402
 from .files import load, load_frombuffer, save  # noqa: E402
 from .functions import ARITHMETIC, METHODS, LeakyReLU, names, operator_function  # noqa: E402
-from .methods import concat, stack  # noqa: E402
+from .methods import concat, dot, pick, stack, where  # noqa: E402
 
 __all__ = [
     "LeakyReLU",
@@ -23,6 +23,7 @@ __all__ = [
     "array",
     "concat",
     "concatenate",
+    "dot",
     "empty",
     "from_dlpack",
     "from_numpy",
@@ -30,10 +31,12 @@ __all__ = [
     "load",
     "load_frombuffer",
     "ones",
+    "pick",
     "random",
     "save",
     "stack",
     "waitall",
+    "where",
     "zeros",
 ]
 

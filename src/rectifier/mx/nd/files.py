@@ -73,8 +73,10 @@ def save(fname: str | os.PathLike[str], data: NDArray | Sequence[NDArray] | Mapp
         data = [data]
     if isinstance(data, Mapping):
         params_file.save(fname, {key: _numbers(value) for key, value in data.items()})
-    else:
+    elif isinstance(data, (list, tuple)):
         params_file.save(fname, [_numbers(value) for value in data])
+    else:
+        _numbers(data)
 
 
 def _arrays(stored: dict[str, np.ndarray] | list[np.ndarray]) -> Arrays:

@@ -167,7 +167,8 @@ ARITHMETIC = {
 METHODS = {
     name: method_function(name)
     for name in (
-        "broadcast_to", "clip", "expand_dims", "max", "min", "reshape", "reshape_like", "slice_axis", "squeeze",
-        "swapaxes", "to_dlpack_for_read", "to_dlpack_for_write", "transpose",
+        "argmax", "argmin", "broadcast_to", "clip", "expand_dims", "log_softmax", "max", "min", "norm", "reshape",
+        "reshape_like", "slice_axis", "softmax", "squeeze", "swapaxes", "to_dlpack_for_read", "to_dlpack_for_write",
+        "transpose",
     )
 }  # fmt: skip

@@ -12,7 +12,7 @@ from .. import autograd
 from ..base import MXNetError
 from .invoke import invoke, run
 
-__all__ = ["Methods", "concat", "stack"]
+__all__ = ["Methods", "concat", "dot", "pick", "stack", "where"]
 
 
 def _fluent(operator: str) -> Callable[..., Any]:
@@ -70,6 +70,30 @@ class Methods:
         """The least element, along all axes or some."""
         return _changed(self, lambda x: _extreme(x, torch.amin, axis, keepdims))
 
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        """The place of the greatest element along an axis, or in all of the array; in the array's dtype, as MXNet's."""
+        return _changed(self, lambda x: _place(x, torch.argmax, axis, keepdims))
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        """The place of the least element."""
+        return _changed(self, lambda x: _place(x, torch.argmin, axis, keepdims))
+
+    def norm(self, ord: int = 2, axis: Any = None, keepdims: bool = False) -> Any:
+        """The root of the sum of squares, or the sum of absolute values for `ord` 1."""
+        if ord not in (1, 2):
+            raise ValueError(f"`ord` must be 1 or 2, got {ord!r}")
+        if ord == 1:
+            return self.abs().sum(axis, keepdims)
+        return self.square().sum(axis, keepdims).sqrt()
+
+    def softmax(self, axis: int = -1) -> Any:
+        """The exponentials along an axis, divided by their sum."""
+        return _changed(self, lambda x: x.softmax(axis))
+
+    def log_softmax(self, axis: int = -1) -> Any:
+        """The logarithm of `softmax`."""
+        return _changed(self, lambda x: x.log_softmax(axis))
+
     def transpose(self, axes: Sequence[int] | None = None) -> Any:
         """A copy with the axes in another order, in reverse by default."""
         return _changed(self, lambda x: x.permute(*(axes or reversed(range(x.ndim)))))
@@ -113,6 +137,30 @@ def stack(*arrays: Any, axis: int = 0) -> Any:
     return _changed(arrays[0], lambda *tensors: torch.stack(tensors, axis), *arrays[1:])
 
 
+def dot(lhs: Any, rhs: Any, transpose_a: bool = False, transpose_b: bool = False) -> Any:
+    """The sum of products over the last axis of one and the first one of the other; `transpose_` turns either."""
+    return _changed(lhs, lambda a, b: _dot(a, b, transpose_a, transpose_b), rhs)
+
+
+def pick(data: Any, index: Any, axis: int = -1, keepdims: bool = False) -> Any:
+    """The element of each row whose place stands in `index`; places beyond the ends are moved to them."""
+
+    def picked(x: Tensor, places: Tensor) -> Tensor:
+        wanted = places.long().clamp(0, x.shape[axis] - 1)
+        wanted = wanted if wanted.ndim == x.ndim else wanted.unsqueeze(axis)
+        found = x.gather(axis, wanted)
+        return found if keepdims else _with_axes(found.squeeze(axis))
+
+    return _changed(data, picked, index)
+
+
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """x where the condition is not 0, and y elsewhere; all of one shape."""
+    if not condition.shape == x.shape == y.shape:
+        raise MXNetError(f"`where` must have arrays of one shape, got {condition.shape}, {x.shape} and {y.shape}")
+    return _changed(x, lambda a, b, c: torch.where(c != 0, a, b), y, condition)
+
+
 def _reduced(operator: str, array: Any, axis: Any, keepdims: Any, exclude: Any, out: Any) -> Any:
     if axis is not None:
         axis = (axis,) if isinstance(axis, int) else tuple(axis)
@@ -137,6 +185,22 @@ def _extreme(x: Tensor, function: Callable[..., Tensor], axis: Any, keepdims: bo
         result = result + hits.sum(dim=axes, keepdim=True)
     result = result if keepdims else result.squeeze(axes)
     return result if result.ndim else result.reshape(1)
+
+
+def _with_axes(x: Tensor) -> Tensor:
+    """MXNet has no arrays without axes."""
+    return x if x.ndim else x.reshape(1)
+
+
+def _place(x: Tensor, function: Callable[..., Tensor], axis: int | None, keepdims: bool) -> Tensor:
+    found = function(x.detach(), dim=axis, keepdim=keepdims if axis is not None else False)
+    return _with_axes(found).to(x.dtype)
+
+
+def _dot(a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool) -> Tensor:
+    a = a.permute(*range(1, a.ndim), 0) if transpose_a else a
+    b = b.permute(-1, *range(b.ndim - 1)) if transpose_b else b
+    return _with_axes(torch.tensordot(a, b, dims=1))
 
 
 def _squeezed(x: Tensor, axis: Any) -> Tensor:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..context import Context
+from ..coverage import unknown_name
 from ..random import draw
 from .array import NDArray
 from .creation import array
 
-__all__ = ["normal", "uniform"]
+__all__ = ["normal", "randn", "uniform"]
 
 Shape = int | Sequence[int]
 
@@ -47,6 +48,11 @@ def normal(
     return _drawn("normal", loc, scale, shape, dtype, ctx, out)
 
 
+def randn(*shape: int, loc: float = 0, scale: float = 1, dtype: Any = None, ctx: Context | None = None) -> NDArray:
+    """Numbers drawn from the normal distribution, in an array of the sizes given."""
+    return normal(loc, scale, shape or 1, dtype, ctx)
+
+
 def _drawn(
     method: str, first: float, second: float, shape: Shape, dtype: Any, ctx: Context | None, out: NDArray | None
 ) -> NDArray:
@@ -55,3 +61,7 @@ def _drawn(
         return out
     dtype = "float32" if dtype in (None, "None") else dtype
     return array(draw(method, first, second, shape), ctx, dtype)
+
+
+def __getattr__(name: str) -> Any:
+    unknown_name("mx.nd.random", name, __all__)
