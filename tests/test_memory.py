@@ -73,7 +73,7 @@ def kept_bytes(act_type: str, **keywords: Any) -> int:
     """What vjp keeps besides its result, once the caller has let go of the data."""
     x = np.random.default_rng(1).standard_normal(2**22).astype(np.float32)
     out = np.empty_like(x)
-    vjp(x[:8], act_type=act_type, **keywords)  # what a first call loads is not kept for its sake
+    vjp(x[:8], act_type=act_type, out=out[:8], **keywords)  # what a first call loads is not kept for its sake
     tracemalloc.start()
     # A copy made under the tracer's eyes, which vjp alone may keep.
     y, pullback = vjp(x.copy(), act_type=act_type, out=out, **keywords)
