@@ -179,8 +179,9 @@ def test_a_piece_that_kills_its_workers(three: Cluster) -> None:
     store("x.zarr", numbers((60, 30), np.float32), (2, 30))
     store("y.zarr", np.ones(3))
     three.fault(20, "die")
+    # Dask may name another piece that both workers had before them.
     assert re.fullmatch(
-        r"a worker died 2 times at the piece \[20:22, 0:30\], the last one tcp://127.0.0.1:\d+; most often it has too "
+        r"a worker died 2 times at the piece \[\d+:\d+, 0:30\], the last one tcp://127.0.0.1:\d+; most often it has too "
         "little memory for its pieces",
         refusal("x.zarr", "-o", "y.zarr", *on(three)),
     )
