@@ -117,6 +117,21 @@ def test_to_torch(capsys: pytest.CaptureFixture[str]) -> None:
     assert files() == {"m.onnx", "m.pt2"}
 
 
+@pytest.mark.parametrize("to", ["onnx", "torch"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_parameters_decide_on_the_dtype_of_what_is_checked(
+    dtype: str, to: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = mx.sym.Variable("data")
+    mx.sym.Group([mx.sym.LeakyReLU(data, act_type="prelu", name="act")]).save("a-symbol.json")
+    params_file.save("a.params", {"arg:act_gamma": np.full(3, 0.25, dtype)})
+    save("x.npy", -np.ones((2, 3), "f"))
+    for option in ("", " --dtype float16", " --dtype float64"):
+        command = f"convert a-symbol.json a.params -o a.{to} --input data=N,3 --to {to} --check x.npy{option}"
+        assert main(words(command)) == 0
+        assert f"check   act_output: {dtype} (2, 3), -0.25 to -0.25, mean -0.25" in capsys.readouterr().out
+
+
 def activation(**options: Any) -> None:
     mx.sym.LeakyReLU(mx.sym.Variable("a") + mx.sym.Variable("b"), name="act", **options)[0].save("a-symbol.json")
     params_file.save("a.params", {"arg:unused": np.ones(1)})
@@ -358,6 +373,7 @@ def test_two_files_replace_old_ones() -> None:
 
 # --- what is refused
 
+TORCH = " --to torch"
 ERRORS = [
     (CONVERT.replace("m.params", "no.params"), "no.params: No such file or directory"),
     (CONVERT.replace("m-symbol.json", "no.json"), "no.json: No such file or directory"),
@@ -365,8 +381,8 @@ ERRORS = [
     (CONVERT.replace("m.params", "cut.params"), r"cut.params: at byte \d+: .* needs \d+ bytes, but \d+ are left"),
     (CONVERT.replace("m.params", "list.params"), "`params` must hold arrays with names, got a list"),
     (CONVERT.replace("m.params", "few.params"), "these are neither among the parameters nor inputs .*: conv_weight"),
-    (CONVERT.replace("m-symbol.json", "x.npy"), "not a symbol: .*"),
-    (CONVERT.replace("m-symbol.json", "wrong.json"), "not a symbol: .*"),
+    (CONVERT.replace("m-symbol.json", "x.npy"), "x.npy: not a symbol: .*"),
+    (CONVERT.replace("m-symbol.json", "wrong.json"), "wrong.json: not a symbol: .*"),
     (CONVERT.replace("m-symbol.json", "strange.json"), r"these operators have .*: .*Strange \(bn\); .*Odd \(pool\)"),
     (CONVERT.replace("data=", "dta="), "`shapes` must name inputs of the graph, which are data, got 'dta'"),
     (CONVERT.replace("N,3,8,8", "N,4,8,8"), ".*conv.*"),
@@ -381,6 +397,12 @@ ERRORS = [
     (f"{CONVERT} --check flat.npy", r"flat.npy must have the shape \(N, 3, 8, 8\), got \(4,\)"),
     (f"{CONVERT} --check x.npy --check x.npy", "--check must name each input once, got data twice"),
     (f"{CONVERT} --to torch --opset 11", "--opset is for --to onnx"),
+    (CONVERT.replace("m.params", "whole.params"), "ONNX has no such model: .*conv/conv.*int32.*"),
+    (CONVERT.replace("N,3,8,8", "N,4,8,8") + TORCH, "shapes .* do not agree in node 'conv' .*"),
+    (CONVERT.replace("N,3,8,8", "N,3") + TORCH, ".* in node 'conv' .*"),
+    (CONVERT.replace("N,3,8,8", "N,3,1,1") + TORCH, ".* in node .*"),
+    (CONVERT.replace("N,3", "0,3") + TORCH, "`shapes` must have sizes of 1 and more, or names, got 0 for 'data'"),
+    (CONVERT.replace("m-symbol.json", "wrong.json") + TORCH, "wrong.json: not a symbol: .*"),
     (f"{CONVERT} --to tensorflow", "argument --to: invalid choice: 'tensorflow' .*"),
     (CONVERT.replace("-o m.onnx", "-o m.params"), "m.params is both the output and the parameters"),
     (CONVERT.replace("-o m.onnx", "-o no/m.onnx"), "cannot write no/m.onnx: No such file or directory"),
@@ -397,6 +419,8 @@ def test_one_line_and_nothing_written(command: str, message: str, capsys: pytest
     assert isinstance(arrays, dict)
     del arrays["arg:conv_weight"]
     params_file.save("few.params", arrays)
+    arrays = params_file.load("m.params")
+    params_file.save("whole.params", {name: np.asarray(array).astype(np.int32) for name, array in arrays.items()})
     Path("wrong.json").write_text('{"nodes": 3}')
     text = Path("m-symbol.json").read_text()
     Path("strange.json").write_text(

@@ -307,6 +307,8 @@ def test_pt2_of_several_inputs_and_outputs(x, tmp_path):
     [
         ({}, {}, r"`shapes` must hold data"),
         ({"data": (1, 3), "x": (1,)}, {}, r"`shapes` must be of the inputs, data, got x"),
+        ({"data": (0, 3)}, {}, r"`shapes` must have sizes of 1 and more, or names, got 0 for 'data'"),
+        ({"data": (1, 3, True)}, {}, r"`shapes` must have sizes of 1 and more, or names, got True for 'data'"),
         ({"data": (1, 3)}, {"dtypes": {"y": torch.float64}}, r"`dtypes` must be of the inputs, data, got y"),
     ],
 )
@@ -314,6 +316,15 @@ def test_pt2_refuses(shapes, more, message, tmp_path):
     module = mx.to_torch(graph(("Flatten", "a", {}, ("data",))))
     with pytest.raises(ValueError, match=message):
         mx.save_pt2(module, tmp_path / "net.pt2", shapes, **more)
+    assert not list(tmp_path.iterdir())
+
+
+def test_pt2_of_shapes_that_do_not_fit(tmp_path):
+    module = mx.to_torch(graph(("Reshape", "a", {"shape": "(-1, 4)"}, ("data",))))
+    with pytest.raises(ValueError, match=r"the network cannot be exported for these `shapes`: .*") as caught:
+        mx.save_pt2(module, tmp_path / "net.pt2", {"data": (1, 3)})
+    assert caught.value.__cause__ is not None
+    assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 

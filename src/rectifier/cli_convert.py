@@ -17,6 +17,7 @@ from .files import ArrayFile, InputError
 from .progress import progress_bar
 
 if TYPE_CHECKING:
+    from .mx.symbol_type import Symbol
     from .onnx import Summary
 
 __all__ = ["add_commands"]
@@ -109,7 +110,7 @@ def _convert(options: argparse.Namespace) -> None:
     if options.rng is not None and not options.training:
         raise InputError("--rng needs --training")
     with _one_line():
-        data = _check_data(options.check, shapes, np.dtype(options.dtype))
+        data = _check_data(options.check, shapes)
         {"onnx": _to_onnx, "torch": _to_torch}[options.to](options, shapes, data)
 
 
@@ -135,7 +136,8 @@ def _to_onnx(options: argparse.Namespace, shapes: dict[str, Shape], data: dict[s
     for node, key in summary.keys.items() if options.rng is None else ():
         print(f"rectifier: drew the key {key} for {node}", file=sys.stderr)
     if data:
-        _show_outputs(lambda: _run_onnx(options.output, data))
+        typed = {name: data[name].astype(dtype) for name, dtype, _ in summary.inputs}
+        _show_outputs(lambda: _run_onnx(options.output, typed))
 
 
 def _to_torch(options: argparse.Namespace, shapes: dict[str, Shape], data: dict[str, Array]) -> None:
@@ -148,15 +150,34 @@ def _to_torch(options: argparse.Namespace, shapes: dict[str, Shape], data: dict[
 
     from . import mx
 
-    module = mx.to_torch(options.symbol, options.params, list(shapes)).eval()
-    dtype = getattr(torch, options.dtype)
-    mx.save_pt2(module, options.output, shapes, dtypes=dict.fromkeys(shapes, dtype))
+    symbol = mx.sym.load(options.symbol)
+    module = mx.to_torch(symbol, options.params, list(shapes)).eval()
+    dtypes = _input_dtypes(symbol, mx.from_torch(module), shapes, np.dtype(options.dtype))
+    mx.save_pt2(module, options.output, shapes, dtypes={name: getattr(torch, str(it)) for name, it in dtypes.items()})
     count = sum(tensor.numel() for tensor in module.state_dict().values())
     print(f"{options.output}: PyTorch {torch.__version__.partition('+')[0]}, {count:,} parameters, "
           f"{_bytes(os.path.getsize(options.output))}")  # fmt: skip
     if data:
         with torch.no_grad():
-            _show_outputs(lambda: _run_torch(module, data))
+            _show_outputs(lambda: _run_torch(module, {name: data[name].astype(it) for name, it in dtypes.items()}))
+
+
+def _input_dtypes(
+    symbol: Symbol, params: Mapping[str, Array], shapes: Mapping[str, Shape], default: np.dtype[Any]
+) -> dict[str, np.dtype[Any]]:
+    """Of the inputs, by MXNet's rules, which refuse shapes and dtypes that do not fit together."""
+    from .mx.base import DTYPES, dtype_number
+    from .mx.graph import Entry, walk
+    from .mx.infer import known_types, node_shapes, node_types
+
+    arrays = {name.partition(":")[2]: array for name, array in params.items()}
+    sizes = {name: tuple(size if isinstance(size, int) else -1 for size in shape) for name, shape in shapes.items()}
+    node_shapes(symbol.outputs, {**sizes, **{name: array.shape for name, array in arrays.items()}})
+    given = {name: dtype_number(array.dtype) for name, array in arrays.items()}
+    types = node_types(symbol.outputs, known_types(symbol.outputs, given, dtype_number(default)))
+    variables = (node for node in walk(symbol.outputs) if node.is_variable and node.name in shapes)
+    inputs = {node.name: types[Entry(node)] for node in variables}
+    return {name: default if number is None else DTYPES[number] for name, number in inputs.items()}
 
 
 def _run_onnx(path: str, data: Mapping[str, Array]) -> dict[str, Array]:
@@ -177,7 +198,7 @@ def _run_torch(module: Any, data: Mapping[str, Array]) -> dict[str, Array]:
     return dict(zip(module.output_names, (output.numpy() for output in outputs), strict=True))
 
 
-def _check_data(words: Sequence[str], shapes: Mapping[str, Shape], dtype: np.dtype[Any]) -> dict[str, Array]:
+def _check_data(words: Sequence[str], shapes: Mapping[str, Shape]) -> dict[str, Array]:
     """The arrays of --check by input, in the order of the inputs, before anything is written."""
     files: dict[str, str] = {}
     for word in words:
@@ -191,17 +212,17 @@ def _check_data(words: Sequence[str], shapes: Mapping[str, Shape], dtype: np.dty
         files[name] = path
     if files and len(files) < len(shapes):
         raise InputError(f"--check must be given for every input, got none for {', '.join(set(shapes) - set(files))}")
-    return {name: _read(files[name], shape, dtype) for name, shape in shapes.items() if files}
+    return {name: _read(files[name], shape) for name, shape in shapes.items() if files}
 
 
-def _read(path: str, wanted: Shape, dtype: np.dtype[Any]) -> Array:
+def _read(path: str, wanted: Shape) -> Array:
     with ArrayFile(path) as file:
         fits = len(file.shape) == len(wanted) and all(
             isinstance(size, str) or size == found for size, found in zip(wanted, file.shape, strict=True)
         )
         if not fits:
             raise InputError(f"{path} must have the shape ({', '.join(map(str, wanted))}), got {file.shape}")
-        return file.read(tuple(slice(0, size) for size in file.shape)).astype(dtype)
+        return file.read(tuple(slice(0, size) for size in file.shape))
 
 
 def _show(summary: Summary) -> None:

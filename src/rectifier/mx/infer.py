@@ -12,14 +12,14 @@ from .base import DTYPES, MXNetError, dtype_number
 from .graph import Entry, Node, walk
 from .network_shapes import NETWORK_RULES
 from .number_rules import NUMBER_RULES
-from .operators import integers, mutated_inputs, operator_of, output_count, parameters_of
+from .operators import integers, mutated_inputs, operator_of, output_count, parameters_of, read_inputs
 from .shape_rules import RULES, Shape, broadcast, merge, same
 from .type_rules import TYPE_RULES, merge_types, same_type
 
 if TYPE_CHECKING:
     from .symbol_type import Symbol
 
-__all__ = ["Result", "node_shapes", "node_types", "shapes", "types"]
+__all__ = ["Result", "known_types", "node_shapes", "node_types", "shapes", "types"]
 
 Result = tuple[list[Any] | None, list[Any] | None, list[Any] | None]
 T = TypeVar("T")
@@ -157,6 +157,17 @@ def node_types(outputs: list[Entry], given: Mapping[str, int]) -> _Facts[int]:
             facts.learn(Entry(node), given.get(node.name, _declared_type(node)))
     facts.spread(_type_rule)
     return facts
+
+
+def known_types(outputs: list[Entry], given: Mapping[str, int], default: int) -> dict[str, int]:
+    """The dtypes of the variables that are read: those given, and `default` for those that nothing else decides."""
+    known = dict(given)
+    types = node_types(outputs, known)
+    for node in walk(outputs, read_inputs):
+        if node.is_variable and types[Entry(node)] is None:
+            known[node.name] = default
+            types = node_types(outputs, known)
+    return known
 
 
 def _type_rule(node: Node) -> Rule[int] | None:

@@ -127,9 +127,13 @@ def load(fname: str | os.PathLike[str]) -> Symbol:
     OSError
         If the file cannot be read.
     ValueError
-        If it is no such graph; the message gives the place or the node.
+        If it is no such graph; the message gives the file, and the place or the node.
     """
-    return load_json(read_text(fname))
+    text = read_text(fname)
+    try:
+        return load_json(text)
+    except ValueError as error:
+        raise type(error)(f"{os.fspath(fname)}: {error}") from None
 
 
 def LeakyReLU(

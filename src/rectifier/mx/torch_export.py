@@ -50,8 +50,8 @@ def save_pt2(
     Raises
     ------
     TypeError, ValueError
-        If the module was not made by `to_torch`, if shapes are missing or unknown, or if torch's own activations
-        cannot stand in for one.
+        If the module was not made by `to_torch`, if shapes are missing or unknown or do not fit the network, or if
+        torch's own activations cannot stand in for one.
     OSError
         If the file cannot be written.
 
@@ -116,6 +116,9 @@ def export_program(
             raise ValueError(f"`{which}` must be of the inputs, {', '.join(names)}, got {', '.join(unknown)}")
     if missing := [name for name in names if name not in shapes]:
         raise ValueError(f"`shapes` must hold {', '.join(missing)}")
+    for name, size in ((name, size) for name, shape in shapes.items() for size in shape):
+        if isinstance(size, bool) or not isinstance(size, (int, str)) or (isinstance(size, int) and size < 1):
+            raise ValueError(f"`shapes` must have sizes of 1 and more, or names, got {size!r} for {name!r}")
     if standalone:
         module = copy.deepcopy(module)
         if left := revert(module).left:
@@ -127,6 +130,9 @@ def export_program(
     try:
         module.eval()
         return torch.export.export(module, inputs, dynamic_shapes=_dynamic(module, names, shapes))
+    except Exception as error:  # whatever an operator or the tracer finds wrong; the cause is kept
+        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(f"the network cannot be exported for these `shapes`: {why}") from error
     finally:
         for part, mode in modes.items():
             part.training = mode

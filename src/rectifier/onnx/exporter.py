@@ -13,7 +13,7 @@ from onnx import ModelProto, ValueInfoProto, helper
 
 from ..mx.base import DTYPES, dtype_number
 from ..mx.graph import Entry, Node, walk
-from ..mx.infer import node_shapes, node_types
+from ..mx.infer import known_types, node_shapes, node_types
 from ..mx.operators import output_count, output_name, parameters_of, read_inputs
 from ..mx.symbol import Symbol, load
 from ..random import check_rng
@@ -232,12 +232,7 @@ class _Export:
     def _known_types(self, dtype: np.dtype[Any]) -> dict[str, int]:
         """The dtypes of the parameters; that of an input which nothing else decides is `dtype`."""
         known = {name: dtype_number(self._arrays[name].dtype) for name in self._variables if name in self._arrays}
-        types = node_types(self._symbol.outputs, known)
-        for node in self._nodes:
-            if node.is_variable and types[Entry(node)] is None:
-                known[node.name] = dtype_number(dtype)
-                types = node_types(self._symbol.outputs, known)
-        return known
+        return known_types(self._symbol.outputs, known, dtype_number(dtype))
 
     def _tensor(self, entry: Entry, name: str) -> Tensor:
         number = self._types[entry]

@@ -62,7 +62,10 @@ def check(model: ModelProto, weights: Mapping[str, Weight]) -> None:
         else:
             kind = element_type(weight.dtype)
             trial.graph.input.append(helper.make_tensor_value_info(name, kind, weight.shape))
-    onnx.checker.check_model(trial, full_check=True)
+    try:
+        onnx.checker.check_model(trial, full_check=True)
+    except onnx.shape_inference.InferenceError as error:  # such as parameters of integers
+        raise ValueError(f"ONNX has no such model: {' '.join(str(error).split())}") from None
 
 
 def fill(model: ModelProto, weights: Mapping[str, Weight]) -> ModelProto:
