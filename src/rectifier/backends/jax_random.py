@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from ..random import PHILOX_KEY_STEPS, PHILOX_MULTIPLIERS, PHILOX_ROUNDS
-from .jax_formulas import power_of_two, scale, two_sum
+from .jax_arithmetic import power_of_two, scale, two_sum
 
 __all__ = ["Words", "draw_slopes", "index_words", "philox"]
 
