@@ -28,7 +28,7 @@ class Words(NamedTuple):
 
 
 def _multiply(a: Any, b: int) -> Words:
-    """The product of two words. By halves of 16 bits without x64: XLA cannot shard what `lax.mulhi` becomes (0.10.2)."""
+    """The product of two words. Without x64 by halves of 16 bits: XLA cannot shard what `lax.mulhi` becomes."""
     if jax.config.jax_enable_x64:
         product = a.astype(np.uint64) * np.uint64(b)
         return Words(product.astype(np.uint32), (product >> 32).astype(np.uint32))
