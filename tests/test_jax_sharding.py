@@ -54,6 +54,9 @@ for name in FORMULAS:
         }
 
 drawn = jax.jit(lambda x: leaky_relu(x, act_type="rrelu", training=True, rng=7))(x)
+with jax.enable_x64(True):  # the generator has another multiplication then
+    wide = jax.jit(lambda x: leaky_relu(x, act_type="rrelu", training=True, rng=7)).lower(x).compile()
+    wide_drawn = wide(x)
 d_gamma = lambda gamma, x: leaky_relu(x, gamma, "prelu").sum()
 gamma = jax.device_put(gamma, NamedSharding(mesh, P("b")))
 compiled = jax.jit(jax.grad(d_gamma)).lower(gamma, x).compile()
@@ -63,6 +66,9 @@ found["rest"] = {
     "slopes are of the whole array": bool(
         (np.asarray(drawn) == leaky_relu(plain, act_type="rrelu", training=True, rng=7)).all()
     ),
+    "with x64": collectives(wide),
+    "with x64, the same slopes": bool((np.asarray(wide_drawn) == np.asarray(drawn)).all())
+    and wide_drawn.sharding.is_equivalent_to(split, 3),
     "gamma's sum": collectives(compiled),
     "gamma agrees": bool(np.allclose(compiled(gamma, x), np.where(plain > 0, 0, plain).sum((0, 2)), rtol=1e-5)),
     "shard_map": bool(np.allclose(np.asarray(mapped(x)), leaky_relu(plain, act_type="gelu"), rtol=1e-6)),
@@ -92,11 +98,13 @@ def test_no_device_waits_for_another(found):
     assert each == {name: {"collectives": [], "stays": True, "agrees": True} for name in each}
     assert len(each) >= 15
     assert set(rest["a collective is found"]) == {"all-reduce"}
+    assert rest["with x64"] == []
     assert set(rest["gamma's sum"]) == {"all-reduce"}
 
 
 def test_sharded_results(found):
     rest = found["rest"]
     assert rest["slopes are of the whole array"]
+    assert rest["with x64, the same slopes"]
     assert rest["gamma agrees"]
     assert rest["shard_map"]

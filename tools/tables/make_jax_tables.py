@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import mpmath as mp
 from fits import Function, chebyshev_points, fit, interpolate, worst
-from functions import LN2, ROOT, TANH_CUBIC, TANH_LINEAR, TANH_ROOT, scaled_slope_over_distance, scaled_tail
+from functions import LN2, ROOT, scaled_slope_over_distance, scaled_tail
+from jax_tanh_tables import HEADER as TANH_HEADER
+from jax_tanh_tables import hexadecimal, tanh_table
 from make_tables import ROUND, expm1_rest, log2
 
 TARGET = Path(__file__).resolve().parents[2] / "src" / "rectifier" / "backends" / "jax_tables.py"
@@ -21,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["TABLES", "Table"]
+__all__ = ["TABLES", "TANH_TABLES", "Table", "TanhTable"]
 
 
 class Table(NamedTuple):
@@ -42,23 +44,10 @@ class Table(NamedTuple):
     # 2 * (Q(t) - t * density(t)) * exp(t * t / 2) / (root - t) - 1, in q - slope_centre
     slope_centre: float
     slope: tuple[float, ...]
-    # gelu_tanh is x / (1 + exp(-linear * x - cubic * x**3)); the upper parts have half the digits
-    linear_high: float
-    linear_low: float
-    cubic_high: float
-    cubic_low: float
-    tanh_root_high: float  # minus the root of its derivative, t0, in two parts
-    tanh_root_low: float
-    at_root: float  # exp(-linear * t0 - cubic * t0**3)
-    tanh_limit: float  # of |x|, beyond which the exponential is zero, times x too
 
 
 TABLES: dict[npt.DTypeLike, Table] = {}
 '''
-
-
-def hexadecimal(x: float) -> str:
-    return f'float.fromhex("{float(x).hex()}")'
 
 
 class Fit(NamedTuple):
@@ -101,14 +90,7 @@ def cut(x: mp.mpf, bits: int) -> mp.mpf:
     return mp.ldexp(mp.nint(mp.ldexp(x, bits)), -bits)
 
 
-def in_two(name: str, x: mp.mpf, high: mp.mpf, kind: str) -> dict[str, mp.mpf]:
-    """The number as a sum."""
-    return {f"{name}_high": high, f"{name}_low": ROUND[kind](x - high)}
-
-
-def table(
-    kind: str, ln2_bits: int, offset: int, shift: int, limit: str, tanh_limit: str, degrees: tuple[int, int, int]
-) -> str:
+def table(kind: str, ln2_bits: int, offset: int, shift: int, limit: str, degrees: tuple[int, int, int]) -> str:
     rounded = ROUND[kind]
     reach = offset * mp.mpf(limit) / (mp.mpf(limit) + offset)
 
@@ -137,23 +119,17 @@ def table(
         lines += [f"    # relative error {log2(error)}", f"    {name}=("]
         lines += [f"        {hexadecimal(c)}," for c in coefficients]
         lines += ["    ),"]
-    half = {"float": 12, "double": 26}[kind]
-    numbers = {
-        **in_two("linear", TANH_LINEAR, cut(TANH_LINEAR, half - 1), kind),
-        **in_two("cubic", TANH_CUBIC, cut(TANH_CUBIC, half + 3), kind),
-        **in_two("tanh_root", TANH_ROOT, rounded(TANH_ROOT), kind),
-        "at_root": rounded(mp.exp(-TANH_LINEAR * TANH_ROOT - TANH_CUBIC * TANH_ROOT**3)),
-        "tanh_limit": rounded(mp.mpf(tanh_limit)),
-    }
-    lines += [f"    {name}={hexadecimal(x)}," for name, x in numbers.items()]
     return "\n".join([*lines, ")\n"])
 
 
 def main() -> None:
     parts = [
         HEADER,
-        table("float", 15, 2, 1, "14.75", "11", (5, 11, 10)),
-        table("double", 41, 4, 2, "39.25", "21.75", (9, 23, 21)),
+        table("float", 15, 2, 1, "14.75", (5, 11, 10)),
+        table("double", 41, 4, 2, "39.25", (9, 23, 21)),
+        "\n" + TANH_HEADER,
+        tanh_table("float", 8, "11", (6, 7)),
+        tanh_table("double", 17, "21.75", (11, 13)),
     ]
     TARGET.write_text("\n".join(parts))
 

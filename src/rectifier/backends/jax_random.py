@@ -1,4 +1,4 @@
-"""rrelu's slopes in jax.numpy, without 64-bit types: the bits of `rectifier.random`, element by element.
+"""rrelu's slopes in jax.numpy, with and without 64-bit types: the bits of `rectifier.random`, element by element.
 
 Each element computes its block of four words anew, from its own index alone. So XLA fuses and shards the generator, and
 nothing is stored; the threefry generator behind jax.random.uniform takes five times as long on the CPU.
@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from ..random import PHILOX_KEY_STEPS, PHILOX_MULTIPLIERS, PHILOX_ROUNDS
-from .jax_formulas import power_of_two, scale, two_sum
+from .jax_arithmetic import power_of_two, scale, two_sum
 
 __all__ = ["Words", "draw_slopes", "index_words", "philox"]
 
@@ -28,7 +28,10 @@ class Words(NamedTuple):
 
 
 def _multiply(a: Any, b: int) -> Words:
-    """The product of two words, by halves of 16 bits: XLA cannot shard what `lax.mulhi` becomes (jaxlib 0.10.2)."""
+    """The product of two words. Without x64 by halves of 16 bits: XLA cannot shard what `lax.mulhi` becomes."""
+    if jax.config.jax_enable_x64:
+        product = a.astype(np.uint64) * np.uint64(b)
+        return Words(product.astype(np.uint32), (product >> 32).astype(np.uint32))
     low, high = np.uint32(b & 0xFFFF), np.uint32(b >> 16)
     a_low, a_high = a & 0xFFFF, a >> 16
     middle = a_high * low + (a_low * low >> 16)

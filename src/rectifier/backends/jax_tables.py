@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["TABLES", "Table"]
+__all__ = ["TABLES", "TANH_TABLES", "Table", "TanhTable"]
 
 
 class Table(NamedTuple):
@@ -28,15 +28,6 @@ class Table(NamedTuple):
     # 2 * (Q(t) - t * density(t)) * exp(t * t / 2) / (root - t) - 1, in q - slope_centre
     slope_centre: float
     slope: tuple[float, ...]
-    # gelu_tanh is x / (1 + exp(-linear * x - cubic * x**3)); the upper parts have half the digits
-    linear_high: float
-    linear_low: float
-    cubic_high: float
-    cubic_low: float
-    tanh_root_high: float  # minus the root of its derivative, t0, in two parts
-    tanh_root_low: float
-    at_root: float  # exp(-linear * t0 - cubic * t0**3)
-    tanh_limit: float  # of |x|, beyond which the exponential is zero, times x too
 
 
 TABLES: dict[npt.DTypeLike, Table] = {}
@@ -90,14 +81,6 @@ TABLES[np.dtype(np.float32)] = Table(
         float.fromhex("-0x1.22a6280000000p-16"),
         float.fromhex("-0x1.af96600000000p-16"),
     ),
-    linear_high=float.fromhex("0x1.9880000000000p+0"),
-    linear_low=float.fromhex("0x1.14cf500000000p-14"),
-    cubic_high=float.fromhex("0x1.2440000000000p-4"),
-    cubic_low=float.fromhex("0x1.3ca9360000000p-18"),
-    tanh_root_high=float.fromhex("0x1.8142a00000000p-1"),
-    tanh_root_low=float.fromhex("-0x1.85a06c0000000p-27"),
-    at_root=float.fromhex("0x1.2af64e0000000p-2"),
-    tanh_limit=float.fromhex("0x1.6000000000000p+3"),
 )
 
 TABLES[np.dtype(np.float64)] = Table(
@@ -176,12 +159,118 @@ TABLES[np.dtype(np.float64)] = Table(
         float.fromhex("0x1.a17a93a124d25p-51"),
         float.fromhex("-0x1.b61f84962f2c8p-57"),
     ),
-    linear_high=float.fromhex("0x1.9884530000000p+0"),
-    linear_low=float.fromhex("0x1.ea1b284687e5ap-27"),
-    cubic_high=float.fromhex("0x1.2444f28000000p-4"),
-    cubic_low=float.fromhex("0x1.26c5a57a4def1p-31"),
-    tanh_root_high=float.fromhex("0x1.81429f9e97e4dp-1"),
-    tanh_root_low=float.fromhex("-0x1.4f523ed77dbdcp-55"),
+)
+
+
+class TanhTable(NamedTuple):
+    """gelu_tanh is x / (1 + e(x)), e = exp(-v) = 2**(linear * t + cubic * t**3); high parts have few digits."""
+
+    kept: tuple[int, int]  # the bits after the first that the parts of t and of linear + cubic * t * t keep
+    linear_high: float
+    linear_low: float
+    cubic_high: float
+    cubic_low: float
+    limit: float  # of |x|, beyond which e is zero, times v too
+    exp2: tuple[float, ...]  # (2**f - 1) / f, |f| <= 1 / 2
+    # v'(t) is steepness + curvature * t * t
+    steepness: float
+    curvature: float
+    root: float  # minus the root of the derivative, t0 rounded
+    # The derivative's factor 1 + e(t) - t * v'(t) is d * (mean[0] + t * (mean[1] + mean[2] * t)) + rise, d = root - t:
+    # rise is e(t) - at_root, or, where |d| <= near, a polynomial in d.
+    mean: tuple[float, ...]
+    at_root: float
+    near: float
+    rise: tuple[float, ...]
+
+
+TANH_TABLES: dict[npt.DTypeLike, TanhTable] = {}
+
+TANH_TABLES[np.dtype(np.float32)] = TanhTable(
+    kept=(7, 15),
+    linear_high=float.fromhex("-0x1.26ae000000000p+1"),
+    linear_low=float.fromhex("-0x1.84379c0000000p-16"),
+    cubic_high=float.fromhex("-0x1.a600000000000p-4"),
+    cubic_low=float.fromhex("0x1.60c22a0000000p-14"),
+    limit=float.fromhex("0x1.6000000000000p+3"),
+    # relative error 2^-28.3
+    exp2=(
+        float.fromhex("0x1.62e4300000000p-1"),
+        float.fromhex("0x1.ebfbdc0000000p-3"),
+        float.fromhex("0x1.c6af760000000p-5"),
+        float.fromhex("0x1.3b2dce0000000p-7"),
+        float.fromhex("0x1.5f0c320000000p-10"),
+        float.fromhex("0x1.4182100000000p-13"),
+    ),
+    steepness=float.fromhex("0x1.9884540000000p+0"),
+    curvature=float.fromhex("0x1.b6676c0000000p-3"),
+    root=float.fromhex("0x1.8142a00000000p-1"),
+    mean=(
+        float.fromhex("0x1.b78b7a0000000p+0"),
+        float.fromhex("0x1.49e1d20000000p-3"),
+        float.fromhex("0x1.b6676c0000000p-3"),
+    ),
+    at_root=float.fromhex("0x1.2af64e0000000p-2"),
+    near=float.fromhex("0x1.0000000000000p-2"),
+    # relative error 2^-27.2
+    rise=(
+        float.fromhex("-0x1.df5e660000000p-26"),
+        float.fromhex("0x1.00a7a20000000p-1"),
+        float.fromhex("0x1.8883840000000p-2"),
+        float.fromhex("0x1.7db8c40000000p-3"),
+        float.fromhex("0x1.37201a0000000p-4"),
+        float.fromhex("0x1.f09b820000000p-6"),
+        float.fromhex("0x1.7493ae0000000p-7"),
+        float.fromhex("0x1.68f4160000000p-8"),
+    ),
+)
+
+TANH_TABLES[np.dtype(np.float64)] = TanhTable(
+    kept=(16, 35),
+    linear_high=float.fromhex("-0x1.26aec21bc0000p+1"),
+    linear_low=float.fromhex("-0x1.ceb2976942cdap-36"),
+    cubic_high=float.fromhex("-0x1.a5a7c00000000p-4"),
+    cubic_low=float.fromhex("-0x1.eeae552f2371bp-25"),
+    limit=float.fromhex("0x1.5c00000000000p+4"),
+    # relative error 2^-57.7
+    exp2=(
+        float.fromhex("0x1.62e42fefa39efp-1"),
+        float.fromhex("0x1.ebfbdff82c59dp-3"),
+        float.fromhex("0x1.c6b08d704a0cdp-5"),
+        float.fromhex("0x1.3b2ab6fba0f0ep-7"),
+        float.fromhex("0x1.5d87fe78b5134p-10"),
+        float.fromhex("0x1.4309130ca3576p-13"),
+        float.fromhex("0x1.ffcbfbf3807d2p-17"),
+        float.fromhex("0x1.62bfcc293fa2ap-20"),
+        float.fromhex("0x1.b526153979798p-24"),
+        float.fromhex("0x1.e614c05e6ad38p-28"),
+        float.fromhex("0x1.e808f2df89221p-32"),
+    ),
+    steepness=float.fromhex("0x1.9884533d43651p+0"),
+    curvature=float.fromhex("0x1.b6676bf7450f0p-3"),
+    root=float.fromhex("0x1.81429f9e97e4dp-1"),
+    mean=(
+        float.fromhex("0x1.b78b7a8963977p+0"),
+        float.fromhex("0x1.49e1d0b1444ecp-3"),
+        float.fromhex("0x1.b6676bf7450f0p-3"),
+    ),
     at_root=float.fromhex("0x1.2af64e9c485eep-2"),
-    tanh_limit=float.fromhex("0x1.5c00000000000p+4"),
+    near=float.fromhex("0x1.0000000000000p-2"),
+    # relative error 2^-55.4
+    rise=(
+        float.fromhex("-0x1.9c8e26a89d00dp-54"),
+        float.fromhex("0x1.00a7a1d241453p-1"),
+        float.fromhex("0x1.88838436e939ep-2"),
+        float.fromhex("0x1.7db67fa4a18dcp-3"),
+        float.fromhex("0x1.3720c65c91d72p-4"),
+        float.fromhex("0x1.f37b831ca3845p-6"),
+        float.fromhex("0x1.721f46cf102f5p-7"),
+        float.fromhex("0x1.e3b489c6cb703p-9"),
+        float.fromhex("0x1.2e3c2410b053cp-10"),
+        float.fromhex("0x1.75ce855fdbbc8p-12"),
+        float.fromhex("0x1.b046fe4846671p-14"),
+        float.fromhex("0x1.dc5c41c6b86c5p-16"),
+        float.fromhex("0x1.02377065df120p-17"),
+        float.fromhex("0x1.996a1f4e4f730p-22"),
+    ),
 )
