@@ -181,8 +181,8 @@ def test_a_piece_that_kills_its_workers(three: Cluster) -> None:
     three.fault(20, "die")
     # Dask may name another piece that both workers had before them.
     assert re.fullmatch(
-        r"a worker died 2 times at the piece \[\d+:\d+, 0:30\], the last one tcp://127.0.0.1:\d+; most often it has too "
-        "little memory for its pieces",
+        r"a worker died 2 times at the piece \[\d+:\d+, 0:30\], the last one tcp://127.0.0.1:\d+; most often it has "
+        "too little memory for its pieces",
         refusal("x.zarr", "-o", "y.zarr", *on(three)),
     )
 
