@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from . import charts, goals, model, results
-from .cells import CASES, DTYPES, LAYOUTS, SIZES, WORKS, Cell
+from .cells import CASES, DTYPES, LAYOUTS, SIZES, WORKS, Cell, full_table
 from .explain import duration, model_part, table
 from .results import Record, Run
 from .table import compact, describe, heading
@@ -78,7 +78,8 @@ def machine(run: Run) -> str:
     facts = run.machine
     caches = ", ".join(f"{name} {size // 1024:,} KiB" for name, size in facts.get("caches", {}).items())
     ways = copy_ways(facts.get("copies", []))
-    return f"Measured on {heading(run)}, {facts['system']}; caches {caches}.{ways}".replace("\n", "; ")
+    part = "" if run.is_complete else f" This run holds {len(run.records):,} of the table's {len(full_table()):,} cells."
+    return f"Measured on {heading(run)}, {facts['system']}; caches {caches}.{ways}{part}".replace("\n", "; ")
 
 
 def copy_ways(copies: Sequence[Mapping[str, object]]) -> str:
@@ -214,10 +215,11 @@ def readme_part(run: Run) -> str:
     mean, count = results.mean_against(run.records, "torch")
     columns = [f"{work}, {compact(size)}" for work in ("forward", "gradient") for size in LARGE]
     torch = _versioned(run, "torch")
+    over = f"Over all {count} cells of the benchmark" if run.is_complete else f"Over the {count} cells measured"
     return (
         f"{torch}'s time in units of ours, float32, two threads on {run.machine['cpu']}; in brackets ours in copies of "
         f"the data:\n\n{table(['', *columns], rows)}\n"
-        f"Over all {count} cells of the benchmark the geometric mean is {mean:.2f}. [Everything measured, and how]"
+        f"{over} the geometric mean is {mean:.2f}. [Everything measured, and how]"
         "(docs/performance.md); `make bench` measures on your machine.\n\n"
         f"![Times in copies of the data](docs/{COPIES_CHART})"
     )
