@@ -78,7 +78,8 @@ def machine(run: Run) -> str:
     facts = run.machine
     caches = ", ".join(f"{name} {size // 1024:,} KiB" for name, size in facts.get("caches", {}).items())
     ways = copy_ways(facts.get("copies", []))
-    part = "" if run.is_complete else f" This run holds {len(run.records):,} of the table's {len(full_table()):,} cells."
+    cells = f" This run holds {len(run.records):,} of the table's {len(full_table()):,} cells."
+    part = "" if run.is_complete else cells
     return f"Measured on {heading(run)}, {facts['system']}; caches {caches}.{ways}{part}".replace("\n", "; ")
 
 
