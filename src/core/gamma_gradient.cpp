@@ -89,7 +89,7 @@ class GammaGradient {
     }
     blocks_ = segments_ * ((rows_ + block_rows_ - 1) / block_rows_);
     const bool row_in_line = reduced_.contiguous(part_input, item_) && reduced_size_ > 1;
-    if (kept_size_ >= 8 && kept_.contiguous(part_input, item_) && !row_in_line) {
+    if (reduced_size_ == 1 || (kept_size_ >= 8 && kept_.contiguous(part_input, item_) && !row_in_line)) {
       loop_ = across;
     } else {
       loop_ = reduced_size_ > short_row ? along : joint;
@@ -314,7 +314,6 @@ class GammaGradient {
   void sum_joint(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
     std::ptrdiff_t row_base[part_count], base[part_count];
     offsets(task, row, row_base);
-    if (reduced_size_ == 1) return add_products(task, row_base, rooms);
     const bool whole =
         rows_adjoin(part_input) && rows_adjoin(part_upstream) && (!pass_.wants_dx || rows_adjoin(part_dx));
     const std::ptrdiff_t at_once = whole ? task.count : 1;
@@ -322,23 +321,9 @@ class GammaGradient {
     const std::size_t scalar = slope_size(pass_.type);
     for (std::ptrdiff_t k = 0; k < task.count; k += at_once) {
       for (int p = 0; p < part_count; ++p) base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
-      const char* slopes = reinterpret_cast<const char*>(lanes_ == 1 ? rooms.gamma : rooms.slopes) +
-                           static_cast<std::size_t>(k * lanes_) * scalar;
+      const char* slopes = reinterpret_cast<const char*>(rooms.slopes) + static_cast<std::size_t>(k * lanes_) * scalar;
       stretch(reduced_, base, 0, reduced_size_, rooms, [&](char* dx, const char* g, const char* x) {
         kernels_.sum_across[pass_.type](dx, g, x, slopes, n, rooms.lanes + k * lanes_, {1, 0, 0, 0, 0, 1});
-      });
-    }
-  }
-
-  /// Rows of one element: kept elements of any layout, brought together piece by piece.
-  void add_products(const Task& task, const std::ptrdiff_t (&base)[part_count], Rooms& rooms) const {
-    const auto scalar = static_cast<std::ptrdiff_t>(slope_size(pass_.type));
-    for (std::ptrdiff_t k = 0; k < task.count; k += piece) {
-      const std::ptrdiff_t n = task.count - k < piece ? task.count - k : piece;
-      const char* slopes = reinterpret_cast<const char*>(rooms.gamma) + k * scalar;
-      stretch(kept_, base, task.first + k, n, rooms, [&](char* dx, const char* g, const char* x) {
-        kernels_.sum_across[pass_.type](dx, g, x, slopes, static_cast<std::size_t>(n), rooms.lanes + k,
-                                        {1, 0, 0, 0, 0, 1});
       });
     }
   }
