@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .builder import element_type
-from .pieces import as_dtype, integers, reduced, reshaped, sliced
+from .opsets import LAST, cast, constant_shape, reduce, reshape, slice_axes
 from .translators import Call, translator
 
 __all__ = ["multi_box_detection"]
@@ -43,30 +43,30 @@ def multi_box_detection(call: Call) -> Sequence[str]:
 
 def _ranked(call: Call, anchors: int) -> tuple[str, str, str]:
     """Class, score and place of each anchor, by falling score; -1 where the score is below the threshold."""
-    foreground = sliced(call, call.inputs[0], [1], [np.iinfo(np.int64).max], [1])
-    best = reduced(call, "ReduceMax", foreground, [1], keep=False)
+    foreground = slice_axes(call.b, call.inputs[0], [1], [1], [LAST])
+    best = reduce(call.b, "ReduceMax", foreground, [1], keepdims=False)
     low = call.op("Less", best, call.constant(call.values["threshold"]))
     kinds = call.op("Cast", call.op("ArgMax", foreground, axis=1, keepdims=0), to=element_type(call.dtype))
     scores, places = call.b.ops(
-        "TopK", 2, call.op("Where", low, call.constant(_NONE), best), integers(call, [anchors]), axis=1
+        "TopK", 2, call.op("Where", low, call.constant(_NONE), best), constant_shape(call.b, [anchors]), axis=1
     )
     return call.op("GatherElements", kinds, places, axis=1), scores, places
 
 
 def _four(call: Call, places: str, anchors: int) -> str:
     """Each place once for each number of a box."""
-    return call.op("Tile", reshaped(call, places, (-1, anchors, 1)), integers(call, [1, 1, 4]))
+    return call.op("Tile", reshape(call.b, places, (-1, anchors, 1)), constant_shape(call.b, [1, 1, 4]))
 
 
 def _boxes(call: Call) -> str:
     """Left, top, right and bottom of what the predictions make of the anchors."""
-    low, high = (sliced(call, call.inputs[2], [start], [start + 2], [2]) for start in (0, 2))
+    low, high = (slice_axes(call.b, call.inputs[2], [2], [start], [start + 2]) for start in (0, 2))
     size, half = call.op("Sub", high, low), call.constant(0.5)
     centre = call.op("Mul", call.op("Add", low, high), half)
     moves = call.op(
-        "Mul", reshaped(call, call.inputs[1], (0, -1, 4)), call.b.constant(call.values["variances"], call.dtype)
+        "Mul", reshape(call.b, call.inputs[1], (0, -1, 4)), call.b.constant(call.values["variances"], call.dtype)
     )
-    shift, growth = (sliced(call, moves, [start], [start + 2], [2]) for start in (0, 2))
+    shift, growth = (slice_axes(call.b, moves, [2], [start], [start + 2]) for start in (0, 2))
     middle = call.op("Add", call.op("Mul", shift, size), centre)
     reach = call.op("Mul", call.op("Mul", call.op("Exp", growth), size), half)
     boxes = call.op("Concat", call.op("Sub", middle, reach), call.op("Add", middle, reach), axis=2)
@@ -77,10 +77,10 @@ def _boxes(call: Call) -> str:
 
 def _kept(call: Call, kinds: str, scores: str, boxes: str, classes: int) -> str:
     """Whether a box is left: no box of a higher score, and of the same class unless `force_suppress`, overlaps it."""
-    each = reshaped(call, scores, (0, 1, -1))
+    each = reshape(call.b, scores, (0, 1, -1))
     if not call.values["force_suppress"]:
         own = call.op(
-            "Equal", reshaped(call, kinds, (0, 1, -1)), call.b.constant(np.arange(classes)[None, :, None], call.dtype)
+            "Equal", reshape(call.b, kinds, (0, 1, -1)), call.b.constant(np.arange(classes)[None, :, None], call.dtype)
         )
         each = call.op("Where", own, each, call.constant(_NONE))
     # MXNet suppresses at the threshold, ONNX above it.
@@ -93,7 +93,7 @@ def _kept(call: Call, kinds: str, scores: str, boxes: str, classes: int) -> str:
         call.b.constant([overlap], np.float32),
         call.b.constant([_NONE / 2], np.float32),
     )
-    places = call.op("Gather", chosen, integers(call, [0, 2]), axis=1)
+    places = call.op("Gather", chosen, constant_shape(call.b, [0, 2]), axis=1)
     count = call.op("Shape", call.op("Gather", chosen, call.b.constant(0, np.int64), axis=1))
     ones = call.op("Expand", call.constant(1.0), count)
     marks = call.op("ScatterND", call.op("Mul", scores, call.constant(0.0)), places, ones)
@@ -102,10 +102,10 @@ def _kept(call: Call, kinds: str, scores: str, boxes: str, classes: int) -> str:
 
 def _single(call: Call, data: str) -> str:
     """As float32, which is all that NonMaxSuppression takes."""
-    return data if call.dtype == np.float32 else as_dtype(call, data, np.dtype(np.float32))
+    return data if call.dtype == np.float32 else cast(call.b, data, np.dtype(np.float32))
 
 
 def _rows(call: Call, kinds: str, scores: str, boxes: str, valid: str) -> str:
-    columns = [reshaped(call, each, (0, 0, 1)) for each in (kinds, scores)]
+    columns = [reshape(call.b, each, (0, 0, 1)) for each in (kinds, scores)]
     rows = call.op("Concat", *columns, boxes, axis=2)
-    return call.op("Where", reshaped(call, valid, (0, 0, 1)), rows, call.constant(_NONE))
+    return call.op("Where", reshape(call.b, valid, (0, 0, 1)), rows, call.constant(_NONE))

@@ -13,7 +13,8 @@ import numpy as np
 from ..mx.layer_shapes import resized_size
 from .builder import Tensor
 from .layers import transposed_convolution
-from .pieces import known_sizes, sliced
+from .opsets import slice_axes
+from .pieces import known_sizes
 from .pooling import interpolation, matrices
 from .translators import Call, translator
 
@@ -89,7 +90,7 @@ def crop(call: Call) -> Sequence[str]:
     have = (-1, -1) if data.shape is None else data.shape[2:]
     if min(starts) < 0 or any(0 <= size < end for size, end in zip(have, ends, strict=True)):
         raise ValueError(f"`offset` must leave room for a part of size {tuple(sizes)}, got {tuple(starts)}")
-    return [sliced(call, data, starts, ends, [2, 3])]
+    return [slice_axes(call.b, data, [2, 3], starts, ends)]
 
 
 @translator("_contrib_BilinearResize2D")

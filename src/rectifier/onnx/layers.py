@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .builder import Tensor
-from .pieces import as_dtype, known_rank, padded
+from .opsets import cast
+from .pieces import known_rank, padded
 from .translators import Call, translator
 
 __all__ = ["channels_first", "each_axis", "transposed_convolution"]
@@ -107,9 +108,9 @@ def embedding(call: Call) -> Sequence[str]:
         numbers = data.name
     else:  # Max and Min are for floating point before opset 12
         kind = np.dtype(np.int64 if call.b.opset >= 12 else np.float64)
-        numbers = as_dtype(call, data.name, kind)
+        numbers = cast(call.b, data.name, kind)
     bounded = call.op("Min", call.op("Max", numbers, call.b.constant(0, kind)), call.b.constant(last, kind))
-    indices = bounded if kind == np.int64 else as_dtype(call, bounded, np.dtype(np.int64))
+    indices = bounded if kind == np.int64 else cast(call.b, bounded, np.dtype(np.int64))
     return [call.op("Gather", weight, indices, axis=0)]
 
 

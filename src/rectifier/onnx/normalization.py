@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .builder import Tensor
-from .pieces import add_number, along_axis, as_dtype, known_rank, reduced, reshaped, shaped_like, swapped
+from .opsets import cast, reduce, reshape
+from .pieces import add_number, along_axis, known_rank, shaped_like, swapped
 from .translators import Call, translator
 
 __all__ = ["batch_norm"]
@@ -29,7 +30,7 @@ def batch_norm(call: Call) -> Sequence[str]:
     eps = call.values["eps"]
     source: Name = data
     if data.dtype != mean.dtype:  # statistics of float16 data are float32
-        source = as_dtype(call, data, mean.dtype)
+        source = cast(call.b, data, mean.dtype)
     if axis != 1:
         rank = known_rank(data)
         axis %= rank
@@ -42,7 +43,7 @@ def batch_norm(call: Call) -> Sequence[str]:
     if moved:
         result = swapped(call, result, 1, axis, known_rank(data))
     if data.dtype != mean.dtype:
-        result = as_dtype(call, result, data.dtype)
+        result = cast(call.b, result, data.dtype)
     if not call.values["output_mean_var"]:
         return [result]
     deviation = call.op("Sqrt", call.op("Add", variance, call.b.constant(eps, mean.dtype)))
@@ -61,9 +62,9 @@ def _gamma(call: Call) -> Name:
 
 def _standardized(call: Call, data: Name, axes: Sequence[int]) -> tuple[str, str, str]:
     """What is left without mean and standard deviation along the axes, and these two."""
-    mean = reduced(call, "ReduceMean", data, axes)
+    mean = reduce(call.b, "ReduceMean", data, axes, keepdims=True)
     centred = call.op("Sub", data, mean)
-    variance = reduced(call, "ReduceMean", call.op("Mul", centred, centred), axes)
+    variance = reduce(call.b, "ReduceMean", call.op("Mul", centred, centred), axes, keepdims=True)
     deviation = call.op("Sqrt", add_number(call, variance, call.values["eps"]))
     return call.op("Div", centred, deviation), mean, deviation
 
@@ -95,21 +96,21 @@ def instance_norm(call: Call) -> Sequence[str]:
 def group_norm(call: Call) -> Sequence[str]:
     """Each group as one long row: gamma and beta have a number for each group in MXNet 1.6.0."""
     data, gamma, beta = call.inputs
-    rows = reshaped(call, data, (0, call.values["num_groups"], -1))
+    rows = reshape(call.b, data, (0, call.values["num_groups"], -1))
     if not call.values["output_mean_var"]:
         normal = call.op("InstanceNormalization", rows, gamma, beta, epsilon=call.values["eps"])
         return [shaped_like(call, normal, data)]
     standard, *moments = _standardized(call, rows, [2])
     on_axis = (along_axis(call, each, 1, 3) for each in (gamma, beta))
     result = shaped_like(call, _affine(call, standard, *on_axis), data)
-    return [result, *(reshaped(call, each, (0, 0)) for each in moments)]
+    return [result, *(reshape(call.b, each, (0, 0)) for each in moments)]
 
 
 @translator("L2Normalization")
 def l2_normalization(call: Call) -> Sequence[str]:
     data, mode = call.inputs[0], call.values["mode"]
     axes = [1] if mode == "channel" else list(range(1 if mode == "instance" else 2, known_rank(data)))
-    squares = reduced(call, "ReduceSum", call.op("Mul", data, data), axes)
+    squares = reduce(call.b, "ReduceSum", call.op("Mul", data, data), axes, keepdims=True)
     norm = call.op("Sqrt", add_number(call, squares, call.values["eps"]))
     return [call.op("Div", data, norm)]
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .builder import Tensor
-from .pieces import as_dtype, known_rank, shaped_like, swapped
+from .opsets import cast
+from .pieces import known_rank, shaped_like, swapped
 from .translators import Call, Translator, translator
 
 __all__ = ["softmax_along"]
@@ -47,7 +48,7 @@ def _softmax(op_type: str, sign: float = 1.0) -> Translator:
         source: str | Tensor = data
         if values["dtype"] is not None and np.dtype(values["dtype"]) != kind:
             kind = np.dtype(values["dtype"])
-            source = as_dtype(call, data, kind)
+            source = cast(call.b, data, kind)
         if sign < 0:
             source = call.op("Neg", source)
         if values["temperature"] not in (None, 1.0):

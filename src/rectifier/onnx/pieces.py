@@ -1,26 +1,20 @@
-"""Small parts that translators share: what changed between opsets, and what needs a known shape."""
+"""Small parts that the translators of layers share, beside those of `opsets`: most need a known shape."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from .builder import Tensor, element_type
+from .builder import Tensor
+from .opsets import constant_shape, reshape
 from .translators import Call
 
 __all__ = [
     "add_number",
     "along_axis",
-    "as_dtype",
-    "integers",
     "known_rank",
     "known_sizes",
     "padded",
-    "reduced",
-    "reshaped",
     "shaped_like",
-    "sliced",
     "swapped",
 ]
 
@@ -44,21 +38,8 @@ def known_sizes(tensor: Tensor, what: str = "data") -> tuple[int, int]:
     return height, width
 
 
-def integers(call: Call, values: Sequence[int]) -> str:
-    return call.b.constant(list(values), np.int64)
-
-
 def add_number(call: Call, data: Name, value: float) -> str:
     return call.op("Add", data, call.constant(value))
-
-
-def as_dtype(call: Call, data: Name, dtype: np.dtype) -> str:  # type: ignore[type-arg]
-    return call.op("Cast", data, to=element_type(np.dtype(dtype)))
-
-
-def reshaped(call: Call, data: Name, shape: Sequence[int]) -> str:
-    """In ONNX's terms: a size of 0 is kept, and -1 is what is left."""
-    return call.op("Reshape", data, integers(call, shape))
 
 
 def shaped_like(call: Call, data: Name, like: Name) -> str:
@@ -67,7 +48,7 @@ def shaped_like(call: Call, data: Name, like: Name) -> str:
 
 def along_axis(call: Call, numbers: Name, axis: int, rank: int) -> Name:
     """A tensor of one dimension, shaped so that it stands on this axis of data of `rank` dimensions."""
-    return numbers if axis == rank - 1 else reshaped(call, numbers, (-1, *(1 for _ in range(rank - 1 - axis))))
+    return numbers if axis == rank - 1 else reshape(call.b, numbers, (-1, *(1 for _ in range(rank - 1 - axis))))
 
 
 def swapped(call: Call, data: Name, first: int, second: int, rank: int) -> str:
@@ -75,20 +56,6 @@ def swapped(call: Call, data: Name, first: int, second: int, rank: int) -> str:
     axes = list(range(rank))
     axes[first], axes[second] = axes[second], axes[first]
     return call.op("Transpose", data, perm=axes)
-
-
-def reduced(call: Call, op_type: str, data: Name, axes: Sequence[int], *, keep: bool = True) -> str:
-    """A reduction; the axes became an input in opset 13 for ReduceSum, and 18 for the others."""
-    if call.b.opset >= (13 if op_type == "ReduceSum" else 18):
-        return call.op(op_type, data, integers(call, axes), keepdims=int(keep))
-    return call.op(op_type, data, axes=list(axes), keepdims=int(keep))
-
-
-def sliced(call: Call, data: Name, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int]) -> str:
-    """A part of the data; the numbers became inputs in opset 10."""
-    if call.b.opset >= 10:
-        return call.op("Slice", data, *(integers(call, each) for each in (starts, ends, axes)))
-    return call.op("Slice", data, starts=list(starts), ends=list(ends), axes=list(axes))
 
 
 def padded(
@@ -99,4 +66,4 @@ def padded(
     if call.b.opset < 11:
         return call.op("Pad", data, mode=mode, pads=sizes, value=value)
     border = [call.constant(value)] if mode == "constant" else []
-    return call.op("Pad", data, integers(call, sizes), *border, mode=mode)
+    return call.op("Pad", data, constant_shape(call.b, sizes), *border, mode=mode)

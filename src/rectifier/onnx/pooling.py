@@ -14,7 +14,8 @@ import numpy as np
 
 from .builder import Tensor
 from .layers import channels_first, each_axis
-from .pieces import known_rank, known_sizes, padded, reduced
+from .opsets import reduce
+from .pieces import known_rank, known_sizes, padded
 from .translators import Call, translator
 
 __all__ = ["interpolation", "matrices"]
@@ -141,8 +142,8 @@ def _whole(call: Call) -> str:
         return call.op("GlobalMaxPool" if kind == "max" else "GlobalAveragePool", data)
     axes = range(2, known_rank(data))
     if kind == "sum":
-        return reduced(call, "ReduceSum", data, axes)
-    return _root(call, reduced(call, "ReduceSum", _power(call), axes))
+        return reduce(call.b, "ReduceSum", data, axes, keepdims=True)
+    return _root(call, reduce(call.b, "ReduceSum", _power(call), axes, keepdims=True))
 
 
 @translator("Pooling")
