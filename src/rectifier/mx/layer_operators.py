@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 
 from .operators import (
@@ -15,6 +14,7 @@ from .operators import (
     count,
     integer,
     integers,
+    literal_tuple,
     number,
     numbered,
     optional,
@@ -26,14 +26,7 @@ __all__ = ["numbers"]
 
 def numbers(text: str) -> tuple[float, ...]:
     """A tuple of numbers: ``(0.1, 2)``, ``[0.1, 2]`` or one number."""
-    try:
-        value = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        value = None
-    values = value if isinstance(value, (tuple, list)) else (value,)
-    if not all(type(one) in (int, float) for one in values):
-        raise ValueError("must be a tuple of numbers")
-    return tuple(float(one) for one in values)
+    return tuple(map(float, literal_tuple(text, "numbers", (int, float))))
 
 
 _LAYOUT = Parameter("layout", optional(choice("NCW", "NCHW", "NCDHW", "NWC", "NHWC", "NDHWC")), None)

@@ -21,6 +21,7 @@ __all__ = [
     "Parameter",
     "callable_names",
     "is_plain",
+    "literal_tuple",
     "mutated_inputs",
     "operator_of",
     "output_count",
@@ -213,16 +214,21 @@ def boolean(text: str) -> bool:
     return lower in ("true", "1")
 
 
+def literal_tuple(text: str, what: str, kinds: tuple[type, ...]) -> tuple[Any, ...]:
+    """A tuple or list of such values, or one of them, as Python writes them."""
+    try:
+        value = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        raise ValueError(f"must be a tuple of {what}") from None
+    values = value if isinstance(value, (tuple, list)) else (value,)
+    if not all(type(one) in kinds for one in values):
+        raise ValueError(f"must be a tuple of {what}")
+    return tuple(values)
+
+
 def integers(text: str) -> tuple[int, ...]:
     """A shape or a tuple: ``(2, 3)``, ``[2, 3]`` or one integer."""
-    try:
-        value = ast.literal_eval(text.replace("L", "").strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        value = None
-    values = value if isinstance(value, (tuple, list)) else (value,)
-    if not all(type(one) is int for one in values):
-        raise ValueError("must be a tuple of integers")
-    return tuple(values)
+    return literal_tuple(text.replace("L", ""), "integers", (int,))
 
 
 def optional(read: Callable[[str], Any]) -> Callable[[str], Any]:

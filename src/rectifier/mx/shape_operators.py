@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from typing import Any
 
 from .operators import (
@@ -15,6 +14,7 @@ from .operators import (
     count,
     integer,
     integers,
+    literal_tuple,
     number,
     numbered,
     optional,
@@ -26,14 +26,7 @@ __all__ = ["ARRAY_ROWS", "ARRAY_UNARY", "optional_integers"]
 
 def optional_integers(text: str) -> tuple[int | None, ...]:
     """A tuple in which None may stand for an integer: ``(None, 3)``."""
-    try:
-        value = ast.literal_eval(text.replace("L", "").strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        raise ValueError("must be a tuple of integers and None") from None
-    values = value if isinstance(value, (tuple, list)) else (value,)
-    if not all(one is None or type(one) is int for one in values):
-        raise ValueError("must be a tuple of integers and None")
-    return tuple(values)
+    return literal_tuple(text.replace("L", ""), "integers and None", (int, type(None)))
 
 
 _DTYPES = ("float16", "float32", "float64", "int32", "int64", "int8", "uint8")
