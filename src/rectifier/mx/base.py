@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from ..files import InputError
 from ..replacement import Replacement
 
-__all__ = ["DTYPES", "DTYPE_NUMBERS", "MXNetError", "dtype_number", "replace_file", "string_of"]
+__all__ = ["DTYPES", "DTYPE_NUMBERS", "MXNetError", "dtype_number", "replace_file", "replacing", "string_of"]
 
 
 class MXNetError(ValueError):
@@ -56,8 +57,9 @@ def string_of(value: object) -> str:
     return str(value.item() if isinstance(value, np.integer) else value)
 
 
-def replace_file(path: str | os.PathLike[str], parts: Iterable[bytes | memoryview]) -> None:
-    """Write a file of these parts; one that is there is replaced whole or not at all.
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Replacement]:
+    """A file to write to that takes its place, whole, when the context ends, and not at all after an exception.
 
     Raises
     ------
@@ -67,11 +69,17 @@ def replace_file(path: str | os.PathLike[str], parts: Iterable[bytes | memoryvie
     file = Replacement(path)
     try:
         file.open()
-        for part in parts:
-            file.write(np.frombuffer(part, np.uint8))
+        yield file
         file.finish()
         file.publish()
     except InputError as error:
         raise OSError(str(error)) from None
     finally:
         file.discard()
+
+
+def replace_file(path: str | os.PathLike[str], parts: Iterable[bytes | memoryview]) -> None:
+    """Write a file of these parts; one that is there is replaced whole or not at all, as by `replacing`."""
+    with replacing(path) as file:
+        for part in parts:
+            file.write(np.frombuffer(part, np.uint8))

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from ..files import InputError
 from ..replacement import Replacement
 from ..torch import revert
+from .base import replacing
 
 __all__ = ["export_program", "save_pt2"]
 
@@ -66,16 +66,8 @@ def save_pt2(
     tensor([[0., 1., 2.]])
     """
     program = export_program(module, shapes, dtypes=dtypes, standalone=standalone)
-    file = Replacement(path)
-    try:
-        file.open()
+    with replacing(path) as file:
         torch.export.save(program, _Stream(file))
-        file.finish()
-        file.publish()
-    except InputError as error:
-        raise OSError(str(error)) from None
-    finally:
-        file.discard()
     return program
 
 
