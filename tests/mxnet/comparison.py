@@ -11,6 +11,14 @@ from rectifier.onnx import export, latest_opset
 OPSETS = (9, 11, 13, 17, 18, 20, latest_opset())
 # What an export says where a norm, a slope or a slice lies along an axis of free size.
 NEEDS_A_SIZE = "number of channels must be known|of free size|must align with axis"
+# What MXNet computes of a symbol `s` in inference.
+EVALUATE = """
+given = {name: mx.nd.array(array, dtype=array.dtype) for name, array in arrays.items()}
+states = {name: given[name] for name in s.list_auxiliary_states()}
+arguments = {name: given[name] for name in s.list_arguments()}
+outputs = s.bind(mx.cpu(), arguments, aux_states=states).forward(is_train=False)
+found = {str(i): output.asnumpy() for i, output in enumerate(outputs)}
+"""
 LARGEST_DIFFERENCE = 1e-4  # of a network in float32, relative to the largest number of the output
 
 

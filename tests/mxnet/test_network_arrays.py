@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 from array_cases import CASES, arrays_of, code_of
+from comparison import EVALUATE, difference, in_onnxruntime
 from mxnet_process import MXNetError
-from test_onnx_agreement import EVALUATE, difference, in_onnxruntime
 
 from rectifier import mx
 from rectifier.mx.base import DTYPES

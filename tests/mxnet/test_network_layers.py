@@ -4,9 +4,9 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from comparison import EVALUATE, difference, in_onnxruntime
 from layer_cases import CASES, arrays, labels, random_window, symbol
 from mxnet_process import MXNetError
-from test_onnx_agreement import difference, in_onnxruntime
 
 from rectifier.onnx import export, latest_opset
 
@@ -14,15 +14,6 @@ OPSETS = (9, 11, 13, 17, latest_opset())
 # Of the output's range.
 BOUND = 1e-4
 
-EVALUATE = """
-s = mx.sym.load_json(text)
-given = {name: mx.nd.array(array, dtype=array.dtype) for name, array in arrays.items()}
-states = {name: given[name] for name in s.list_auxiliary_states()}
-arguments = {name: given[name] for name in s.list_arguments()}
-outputs = s.bind(mx.cpu(), arguments, aux_states=states).forward(is_train=False)
-found = {str(i): output.asnumpy() for i, output in enumerate(outputs)}
-result = s.list_outputs()
-"""
 
 worst = defaultdict(float)
 
@@ -48,7 +39,9 @@ def comparable(case, found):
 
 
 def of_mxnet(mxnet, graph, given):
-    names, found = mxnet.run(f"text = {graph.tojson()!r}\n{EVALUATE}", **given)
+    names, found = mxnet.run(
+        f"s = mx.sym.load_json({graph.tojson()!r})\n{EVALUATE}result = s.list_outputs()\n", **given
+    )
     assert names == graph.list_outputs()
     return [found[str(i)] for i in range(len(found))]
 

@@ -2,17 +2,10 @@
 
 import numpy as np
 import pytest
-from comparison import OPSETS, difference, in_onnxruntime
+from comparison import EVALUATE, OPSETS, difference, in_onnxruntime
 from programs import random_formula, run_ours
 
 from rectifier.onnx import export
-
-# What MXNet computes of a symbol `s` in inference.
-EVALUATE = """
-given = {name: mx.nd.array(array, dtype=array.dtype) for name, array in arrays.items()}
-outputs = s.bind(mx.cpu(), {name: given[name] for name in s.list_arguments()}).forward(is_train=False)
-found = {str(i): output.asnumpy() for i, output in enumerate(outputs)}
-"""
 
 
 def in_mxnet(mxnet, code, **arrays):

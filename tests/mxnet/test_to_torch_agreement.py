@@ -8,7 +8,7 @@ import array_cases
 import layer_cases
 import numpy as np
 import pytest
-from comparison import difference, in_torch
+from comparison import EVALUATE, difference, in_torch
 from mxnet_process import MXNetError
 from programs import run_ours
 from test_network_layers import comparable
@@ -23,14 +23,6 @@ from rectifier.mx.graph import walk  # noqa: E402
 # Of the output's range, in float32.
 BOUND = 1e-5
 
-# What MXNet computes of a symbol `s` in inference.
-EVALUATE = """
-given = {name: mx.nd.array(array, dtype=array.dtype) for name, array in arrays.items()}
-states = {name: given[name] for name in s.list_auxiliary_states()}
-arguments = {name: given[name] for name in s.list_arguments()}
-outputs = s.bind(mx.cpu(), arguments, aux_states=states).forward(is_train=False)
-found = {str(i): output.asnumpy() for i, output in enumerate(outputs)}
-"""
 # One step of training: outputs, gradients for the head gradients `head0` and so on, and the moving statistics.
 TRAIN = """
 given = {name: mx.nd.array(array, dtype=array.dtype) for name, array in arrays.items()}
