@@ -39,15 +39,18 @@ def slopes_of(act_type):
 def test_first_derivatives_agree_in_every_mode(act_type):
     f, x = operator(act_type), jnp.asarray(X)
     expected = reference.derivative(X, act_type, slopes_of(act_type))
-    # Modes may differ from each other, since XLA fuses products and sums in some: each is held to the true value.
+    grad = jax.grad(lambda x: f(x).sum())(x)
+    assert ulp_errors(np.asarray(grad), expected).max() <= 4
+    # XLA fuses products and sums in some modes, which moves the last bits of gelu_tanh's longer sums.
+    between = 3 if act_type == "gelu_tanh" else 1
     for found in (
-        jax.grad(lambda x: f(x).sum())(x),
         jax.jit(jax.grad(lambda x: f(x).sum()))(x),
         jax.jvp(f, (x,), (jnp.ones_like(x),))[1],
         jax.vjp(f, x)[1](jnp.ones_like(x))[0],
         jax.linearize(f, x)[1](jnp.ones_like(x)),
     ):
         assert ulp_errors(np.asarray(found), expected).max() <= 4
+        assert ulp_errors(np.asarray(found), np.asarray(grad, np.float64)).max() <= between
 
 
 def curvature_of_gelu_tanh(t):
