@@ -1,8 +1,9 @@
 """JAX on the CPU: these activations beside jax.nn's, jitted, in one run.
 
-Run: python -m benchmarks.speed.jax_functions [SIZE ...], for a table in Markdown. Calls of the two alternate; a cell is
-the median time of ours in microseconds, and in brackets that of jax.nn divided by it. jax.nn has no prelu and no rrelu:
-theirs are the same product written out, with slopes by jax.random.uniform.
+Run: python -m benchmarks.speed.jax_functions [SIZE ...], for a table in Markdown. Calls of the two alternate, and so
+does which of them comes first; a cell is the median time of ours in microseconds, and in brackets that of jax.nn
+divided by it. jax.nn has no prelu and no rrelu: theirs are the same product written out, with slopes by
+jax.random.uniform.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_enable_x64", True)
 
 KEY = jax.random.key(0)
-ELEMENTS = 40_000_000  # in all calls of a cell together, but for the least number of calls
+ELEMENTS = 150_000_000  # in all calls of a cell together, but for the least number of calls
 
 
 def prelu(x: Any, gamma: Any) -> Any:
@@ -64,8 +65,9 @@ def medians(functions: tuple[Function, ...], arguments: tuple[Any, ...]) -> list
     times: list[list[float]] = [[] for _ in functions]
     for run in compiled:
         jax.block_until_ready(run(*arguments))
-    for _ in range(max(9, ELEMENTS // arguments[0].size)):
-        for run, kept in zip(compiled, times, strict=True):
+    for turn in range(max(10, ELEMENTS // arguments[0].size)):
+        # The same program may take longer in one of the two places.
+        for run, kept in list(zip(compiled, times, strict=True))[:: 1 if turn % 2 else -1]:
             start = time.perf_counter()
             jax.block_until_ready(run(*arguments))
             kept.append(time.perf_counter() - start)

@@ -17,22 +17,25 @@ class TanhTable(NamedTuple):
     cubic_high: float
     cubic_low: float
     limit: float  # of |x|, beyond which e is zero, times v too
+    shift: int  # exp(v(limit)) / 2**shift does not overflow
+    far: float  # of x, beyond which 1 + e is 1
     exp2: tuple[float, ...]  # (2**f - 1) / f, |f| <= 1 / 2
     # v'(t) is steepness + curvature * t * t
     steepness: float
     curvature: float
     root: float  # minus the root of the derivative, t0 rounded
-    # The derivative's factor 1 + e(t) - t * v'(t) is d * (mean[0] + t * (mean[1] + mean[2] * t)) + rise, d = root - t:
-    # rise is e(t) - at_root, or, where |d| <= near, a polynomial in d.
-    mean: tuple[float, ...]
+    # The derivative's factor 1 + e(t) - t * v'(t) is at_zero + d * mean(t) + e(t) - at_root, d = root - t, and e(t) is
+    # at_root * 2**(d * secant(t)), which is how it is computed where |d| <= near.
+    at_zero: float
     at_root: float
+    mean: tuple[float, ...]
+    secant: tuple[float, ...]
     near: float
-    rise: tuple[float, ...]
 
 
 TANH_TABLES: dict[npt.DTypeLike, TanhTable] = {}
 """
-NEAR = mp.mpf(1) / 4
+NEAR = mp.mpf(3) / 16  # the exponent d * secant(t) is below 1 / 2 there
 
 
 def exp2_fit(kind: str, degree: int) -> tuple[list[float], float]:
@@ -57,28 +60,6 @@ def factor(t: mp.mpf) -> mp.mpf:
     return 1 + exponential(t) - TANH_LINEAR * t - 3 * TANH_CUBIC * t**3
 
 
-def rise_fit(kind: str, degree: int, root: mp.mpf, mean: list[mp.mpf]) -> tuple[list[float], float]:
-    """What factor(root - d) is more than its first term, d times a mean of slopes; the error is the factor's."""
-
-    def term(d: mp.mpf) -> mp.mpf:
-        return d * mp.polyval(mean[::-1], root - d)
-
-    at_zero = ROUND[kind](factor(root))
-    step = mp.mpf(2) ** -60
-
-    def slope(d: mp.mpf) -> mp.mpf:
-        d = d if abs(d) > step else step
-        return (factor(root - d) - term(d) - factor(root)) / d
-
-    points = chebyshev_points(-NEAR, NEAR, 120)
-    start = interpolate(slope, -NEAR, NEAR, degree - 1)
-    weights = [d / factor(root - d) for d in points]
-    found = [at_zero, *fit(points, [slope(d) for d in points], weights, range(degree), ROUND[kind], start)]
-    polynomial = [mp.mpf(c) for c in reversed(found)]
-    error = worst(lambda d: factor(root - d), lambda d: term(d) + mp.polyval(polynomial, d), -NEAR, NEAR, 100)
-    return found, error
-
-
 def cut(x: mp.mpf, digits: int) -> mp.mpf:
     """x rounded to so many binary digits."""
     shift = digits - 1 - int(mp.floor(mp.log(abs(x), 2)))
@@ -89,14 +70,12 @@ def hexadecimal(x: float) -> str:
     return f'float.fromhex("{float(x).hex()}")'
 
 
-def tanh_table(kind: str, digits: int, limit: str, degrees: tuple[int, int]) -> str:
+def tanh_table(kind: str, digits: int, limit: str, shift: int, far: int, degree: int) -> str:
     """digits: of the upper part of t. Its square has twice as many; a factor of either takes the rest of the float."""
     rounded, whole = ROUND[kind], {"float": 24, "double": 53}[kind]
     linear, cubic = -TANH_LINEAR / LN2, -TANH_CUBIC / LN2
     linear_high, cubic_high = cut(linear, whole - digits), cut(cubic, whole - 2 * digits)
     root = mp.mpf(rounded(TANH_ROOT))
-    mean = [TANH_LINEAR + 3 * TANH_CUBIC * root**2, 3 * TANH_CUBIC * root, 3 * TANH_CUBIC]
-    mean = [mp.mpf(rounded(c)) for c in mean]
     numbers = {
         "linear_high": linear_high,
         "linear_low": rounded(linear - linear_high),
@@ -108,18 +87,42 @@ def tanh_table(kind: str, digits: int, limit: str, degrees: tuple[int, int]) -> 
         "steepness": rounded(TANH_LINEAR),
         "curvature": rounded(3 * TANH_CUBIC),
         "root": root,
+        "at_zero": rounded(factor(root)),
+        "at_root": rounded(exponential(root)),
     }
-    exp2, exp2_error = exp2_fit(kind, degrees[0])
-    rise, rise_error = rise_fit(kind, degrees[1], root, mean)
+    exp2, exp2_error = exp2_fit(kind, degree)
     lines = [f"TANH_TABLES[np.dtype(np.{ {'float': 'float32', 'double': 'float64'}[kind] })] = TanhTable("]
     lines += [f"    kept=({digits - 1}, {whole - digits - 1}),"]
     lines += [f"    {name}={hexadecimal(x)}," for name, x in numbers.items()]
+    lines += [f"    shift={shift},", f"    far={hexadecimal(far)},"]
     lines += array("exp2", exp2, exp2_error)
     lines += [f"    {name}={hexadecimal(x)}," for name, x in after.items()]
-    lines += array("mean", mean)
-    lines += [f"    at_root={hexadecimal(rounded(exponential(TANH_ROOT)))},", f"    near={hexadecimal(NEAR)},"]
-    lines += array("rise", rise, rise_error)
+    mean, secant = slopes_at_root(kind, root, after["at_root"])
+    lines += [*array("mean", mean), *array("secant", secant)]
+    lines += [f"    near={hexadecimal(NEAR)},"]
     return "\n".join([*lines, ")\n"])
+
+
+def slopes_at_root(kind: str, root: mp.mpf, at_root: float) -> tuple[list[float], list[float]]:
+    """mean and secant. The constant of secant makes up for what the others are rounded by, next to the root."""
+    rounded, e = ROUND[kind], exponential(root)
+    of_factor = divided_difference(TANH_LINEAR, 3 * TANH_CUBIC, root)
+    of_exponent = divided_difference(TANH_LINEAR / LN2, TANH_CUBIC / LN2, root)
+    mean, secant = ([mp.mpf(rounded(c)) for c in exact] for exact in (of_factor, of_exponent))
+    # The derivative at the root is this times numbers that it takes from elsewhere.
+    slope = e * (at(of_factor, root) + e * LN2 * at(of_exponent, root))
+    wanted = (slope / at_root - at(mean, root)) / (at_root * LN2)
+    secant[0] = mp.mpf(rounded(wanted - root * (secant[1] + root * secant[2])))
+    return mean, secant
+
+
+def at(coefficients: list[mp.mpf], x: mp.mpf) -> mp.mpf:
+    return mp.polyval(coefficients[::-1], x)
+
+
+def divided_difference(linear: mp.mpf, cubic: mp.mpf, root: mp.mpf) -> list[mp.mpf]:
+    """(f(t) - f(root)) / (t - root) for f = linear * t + cubic * t**3, as a polynomial in t."""
+    return [linear + cubic * root**2, cubic * root, cubic]
 
 
 def array(name: str, coefficients: list[float], error: float | None = None) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from ..reference import SELU_LAMBDA
-from .jax_arithmetic import Formula, bits_of, differentiated, polynomial, power_of_two, scale, upper_half
+from .jax_arithmetic import Formula, bits_of, differentiated, polynomial, power_of_two, scale, upper_half, whole_of
 from .jax_gelu_tanh import gelu_tanh
 from .jax_tables import TABLES
 
@@ -93,9 +93,11 @@ def times_gaussian(t: Any, amount: Any, change: Any, shift: int) -> Any:
     """
     table = TABLES[t.dtype]
     upper = upper_half(t)  # what is left of t * t is small
-    k = lax.round(t * t * (-0.5 * table.log2e), lax.RoundingMethod.TO_NEAREST_EVEN)
-    r = (upper * upper * -0.5 - k * table.ln2_high) - ((t - upper) * (t + upper) * 0.5 + k * table.ln2_low)
-    return scale(amount + amount * (change + (change + 1) * expm1_reduced(r)), k - shift)
+    k, minus_k = whole_of(t * t * (-0.5 * table.log2e))
+    r = (upper * upper * -0.5 + minus_k * table.ln2_high) + (minus_k * table.ln2_low - (t - upper) * (t + upper) * 0.5)
+    half = bits_of(t)[2] // 2 + 1  # no 2**k is so small that half of the exponents would not make it a normal number
+    product = amount + amount * (change + (change + 1) * expm1_reduced(r))
+    return product * power_of_two(k, t, half) * 2.0 ** -(half + shift)
 
 
 def _clipped(x: Any) -> Any:
@@ -114,7 +116,7 @@ def _gelu(x: Any, _: Any) -> Any:
     """x - x * Q(x) for x > 0, and x * Q(-x) elsewhere, Q the upper tail of the normal distribution."""
     table, c = TABLES[x.dtype], _clipped(x)
     t = jnp.abs(c)
-    q = c * table.offset / (t + table.offset)
+    q = c / (t + table.offset) * table.offset
     product = times_gaussian(t, q, polynomial(table.tail, jnp.abs(q) - table.tail_centre), table.tail_shift)
     # Next to zero both are x / 2, but the difference would be wrong where the product is subnormal and flushed.
     return jnp.where(x > 4 * np.finfo(x.dtype).tiny, x - product, product)

@@ -6,12 +6,12 @@ v has products that are exact, because their factors have few digits, and small 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
 
-from .jax_arithmetic import Formula, bits_of, differentiated, polynomial
+from .jax_arithmetic import Formula, bits_of, differentiated, polynomial, power_of_two, whole_of
 from .jax_tables import TANH_TABLES
 
 __all__ = ["gelu_tanh"]
@@ -22,91 +22,99 @@ def _clipped(x: Any) -> Any:
     return jnp.clip(x, -limit, limit)
 
 
-def _rounded(a: Any, kept: int) -> Any:
+def _cut(a: Any, kept: int) -> Any:
     """a with so many bits after the first."""
     integer, fraction, _ = bits_of(a)
-    bits = lax.bitcast_convert_type(a, integer) + (1 << (fraction - kept - 1))
-    return lax.bitcast_convert_type(bits & (-1 << (fraction - kept)), a.dtype)
+    return lax.bitcast_convert_type(lax.bitcast_convert_type(a, integer) & (-1 << (fraction - kept)), a.dtype)
 
 
-def _exponent(t: Any) -> tuple[Any, Any]:
-    """k and f with k + f = -v(t) / log(2), k whole, |f| <= 1 / 2, for 0 <= t <= limit."""
-    table = TANH_TABLES[t.dtype]
-    upper = _rounded(t, table.kept[0])
-    lower = t - upper
-    squared = upper * upper
-    squared_rest = lower * (t + upper)
-    factor = _rounded(table.linear_high + table.cubic_high * squared, table.kept[1])
+def _rounded(a: Any, kept: int) -> Any:
+    integer, fraction, _ = bits_of(a)
+    half = 1 << (fraction - kept - 1)
+    return _cut(lax.bitcast_convert_type(lax.bitcast_convert_type(a, integer) + half, a.dtype), kept)
+
+
+def _exponent(c: Any) -> tuple[Any, Any]:
+    """The integer k and f with k + f = -v(c) / log(2), |f| <= 1 / 2.
+
+    Each product stands next to the sum that it may be fused with, and is not used again.
+    """
+    table = TANH_TABLES[c.dtype]
+    cubic = table.cubic_high + table.cubic_low
+    factor = table.linear_high + cubic * (c * c)
+    k, minus_k = whole_of(c * factor)
+    upper, factor = _rounded(c, table.kept[0]), _cut(factor, table.kept[1])
+    lower, squared = c - upper, upper * upper
     factor_rest = ((table.linear_high - factor) + table.cubic_high * squared) + (
-        (table.linear_low + table.cubic_low * squared) + (table.cubic_high + table.cubic_low) * squared_rest
+        (table.linear_low + table.cubic_low * squared) + cubic * (lower * (c + upper))
     )
-    product, rest = upper * factor, lower * factor + t * factor_rest
-    k = lax.round(product + rest, lax.RoundingMethod.TO_NEAREST_EVEN)
-    return k, (product - k) + rest
+    return k, ((upper * factor + minus_k) + c * factor_rest) + lower * factor
 
 
-class Exponential(NamedTuple):
-    """e = exp(-v(t)), also as scaled * unit and (1 + change) * power * unit, which keep the digits of a subnormal e."""
-
-    e: Any
-    scaled: Any
-    change: Any
-    power: Any
-    unit: float
-
-    def times_sum(self, a: Any, b: Any) -> Any:
-        """(a + b) * e for a larger than b: the smaller terms are rounded before the last sum, and so count less."""
-        return (a + (b + (a + b) * self.change)) * self.power * self.unit
-
-
-def _exponential(c: Any) -> Exponential:
-    integer, fraction, bias = bits_of(c)
-    shift = bias // 2 + 1
-    k, f = _exponent(jnp.abs(c))
-    change = f * polynomial(TANH_TABLES[c.dtype].exp2, f)
-    power = lax.bitcast_convert_type((k.astype(integer) + (bias + shift)) << fraction, c.dtype)
-    scaled = (1 + change) * power
-    return Exponential(scaled * 2.0**-shift, scaled, change, power, 2.0**-shift)
-
-
-# A division is the last operation, and its result is used once: XLA would not fuse it with several uses on the CPU, but
-# store what it divides, and read it again.
+def _change(f: Any) -> Any:
+    """2**f - 1."""
+    return f * polynomial(TANH_TABLES[f.dtype].exp2, f)
 
 
 def _gelu_tanh(x: Any, _: Any) -> Any:
-    """x / (1 + e) for x > 0, and x * e / (1 + e) elsewhere."""
-    limit = TANH_TABLES[x.dtype].limit
-    exponential = _exponential(_clipped(x))
-    below = jnp.maximum(x, -limit) * exponential.scaled * exponential.unit
-    return jnp.where(x > 0, x, below) / (1 + exponential.e)
+    """x / (1 + exp(-v(x))). What it divides by is scaled: the result is a normal number beyond where that overflows."""
+    table = TANH_TABLES[x.dtype]
+    c = jnp.where(x < -table.limit, -table.limit, x)
+    k, f = _exponent(c)
+    scaled = (1 + _change(f)) * power_of_two(k, x, -table.shift) + 2.0**-table.shift
+    return jnp.where(x > table.far, x, c / scaled * 2.0**-table.shift)
 
 
 def _gelu_tanh_derivative(x: Any, _: Any) -> Any:
-    """1 - G(x) for x > 0, and G(-x) elsewhere: G(t) = e * (1 + e - t * v'(t)) / (1 + e)**2.
+    """1 - G(x) for x > 0, and G(-x) elsewhere: G(t) = e * (1 + e - t * v'(t)) / (1 + e)**2, e = exp(-v(t)).
 
     The factor in brackets is zero at the root; written from there, its two terms have one sign and nothing cancels but
-    next to it, where a polynomial takes the place of the second.
+    next to it, where the exponent is written from there too.
     """
-    table, c = TANH_TABLES[x.dtype], _clipped(x)
-    t = jnp.abs(c)
-    exponential = _exponential(c)
-    e = exponential.e
+    table, t = TANH_TABLES[x.dtype], jnp.abs(x)
+    t = jnp.where(t > table.limit, table.limit, t)
+    shift = _shift(x)
     distance = table.root - t
-    rise = jnp.where(jnp.abs(distance) <= table.near, polynomial(table.rise, distance), e - table.at_root)
-    mean = table.mean[0] + t * (table.mean[1] + table.mean[2] * t)
-    product, squared = exponential.times_sum(distance * mean, rise), 1 + e * (2 + e)
+    near = jnp.abs(distance) <= table.near
+    k, f = _exponent(t)
+    change = _change(jnp.where(near, distance * _quadratic(table.secant, t), f))
+    scaled = jnp.where(near, table.at_root * 2.0**shift, power_of_two(k, x, shift))
+    power = scaled * 2.0**-shift
+    e = power + power * change
+    larger = distance * _quadratic(table.mean, t)
+    rise = power * change + (power - table.at_root) + table.at_zero
+    # (larger + rise) * (1 + change): the smaller terms are rounded before the last sum, and so count less.
+    product = (larger + (rise + (larger + rise) * change)) * scaled * 2.0**-shift
+    squared = 1 + e * (2 + e)
     return jnp.where(x > 0, squared - product, product) / squared
+
+
+def _quadratic(coefficients: tuple[float, ...], t: Any) -> Any:
+    first, second, third = coefficients
+    return first + t * (second + third * t)
+
+
+def _shift(x: Any) -> int:
+    """2**(shift - v(t) / log(2)) is a normal number for every t within the limit, or its product with t is zero."""
+    return bits_of(x)[2] // 2 + 1
+
+
+def _exponential(x: Any) -> tuple[Any, Any]:
+    """exp(-v(|x|)), and the same times 2**shift, which is not subnormal."""
+    k, f = _exponent(jnp.abs(x))
+    scaled = (1 + _change(f)) * power_of_two(k, x, _shift(x))
+    return scaled * 2.0 ** -_shift(x), scaled
 
 
 def _logistic_density(x: Any, _: Any) -> Any:
     """e / (1 + e)**2, the derivative of 1 / (1 + exp(-v)) by v."""
-    exponential = _exponential(x)
-    return exponential.scaled * exponential.unit / (1 + exponential.e * (2 + exponential.e))
+    e, scaled = _exponential(x)
+    return scaled * 2.0 ** -_shift(x) / (1 + e * (2 + e))
 
 
 def _rise(x: Any, _: Any) -> Any:
     """tanh(v / 2)."""
-    e = _exponential(x).e
+    e, _ = _exponential(x)
     return jnp.sign(x) * ((1 - e) / (1 + e))
 
 

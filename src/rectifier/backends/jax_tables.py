@@ -171,17 +171,20 @@ class TanhTable(NamedTuple):
     cubic_high: float
     cubic_low: float
     limit: float  # of |x|, beyond which e is zero, times v too
+    shift: int  # exp(v(limit)) / 2**shift does not overflow
+    far: float  # of x, beyond which 1 + e is 1
     exp2: tuple[float, ...]  # (2**f - 1) / f, |f| <= 1 / 2
     # v'(t) is steepness + curvature * t * t
     steepness: float
     curvature: float
     root: float  # minus the root of the derivative, t0 rounded
-    # The derivative's factor 1 + e(t) - t * v'(t) is d * (mean[0] + t * (mean[1] + mean[2] * t)) + rise, d = root - t:
-    # rise is e(t) - at_root, or, where |d| <= near, a polynomial in d.
-    mean: tuple[float, ...]
+    # The derivative's factor 1 + e(t) - t * v'(t) is at_zero + d * mean(t) + e(t) - at_root, d = root - t, and e(t) is
+    # at_root * 2**(d * secant(t)), which is how it is computed where |d| <= near.
+    at_zero: float
     at_root: float
+    mean: tuple[float, ...]
+    secant: tuple[float, ...]
     near: float
-    rise: tuple[float, ...]
 
 
 TANH_TABLES: dict[npt.DTypeLike, TanhTable] = {}
@@ -193,6 +196,8 @@ TANH_TABLES[np.dtype(np.float32)] = TanhTable(
     cubic_high=float.fromhex("-0x1.a600000000000p-4"),
     cubic_low=float.fromhex("0x1.60c22a0000000p-14"),
     limit=float.fromhex("0x1.6000000000000p+3"),
+    shift=40,
+    far=float.fromhex("0x1.8000000000000p+2"),
     # relative error 2^-28.3
     exp2=(
         float.fromhex("0x1.62e4300000000p-1"),
@@ -205,24 +210,19 @@ TANH_TABLES[np.dtype(np.float32)] = TanhTable(
     steepness=float.fromhex("0x1.9884540000000p+0"),
     curvature=float.fromhex("0x1.b6676c0000000p-3"),
     root=float.fromhex("0x1.8142a00000000p-1"),
+    at_zero=float.fromhex("-0x1.df5e660000000p-26"),
+    at_root=float.fromhex("0x1.2af64e0000000p-2"),
     mean=(
         float.fromhex("0x1.b78b7a0000000p+0"),
         float.fromhex("0x1.49e1d20000000p-3"),
         float.fromhex("0x1.b6676c0000000p-3"),
     ),
-    at_root=float.fromhex("0x1.2af64e0000000p-2"),
-    near=float.fromhex("0x1.0000000000000p-2"),
-    # relative error 2^-27.2
-    rise=(
-        float.fromhex("-0x1.df5e660000000p-26"),
-        float.fromhex("0x1.00a7a20000000p-1"),
-        float.fromhex("0x1.8883840000000p-2"),
-        float.fromhex("0x1.7db8c40000000p-3"),
-        float.fromhex("0x1.37201a0000000p-4"),
-        float.fromhex("0x1.f09b820000000p-6"),
-        float.fromhex("0x1.7493ae0000000p-7"),
-        float.fromhex("0x1.68f4160000000p-8"),
+    secant=(
+        float.fromhex("0x1.2e24b20000000p+1"),
+        float.fromhex("0x1.3d478e0000000p-4"),
+        float.fromhex("0x1.a5a7d00000000p-4"),
     ),
+    near=float.fromhex("0x1.8000000000000p-3"),
 )
 
 TANH_TABLES[np.dtype(np.float64)] = TanhTable(
@@ -232,6 +232,8 @@ TANH_TABLES[np.dtype(np.float64)] = TanhTable(
     cubic_high=float.fromhex("-0x1.a5a7c00000000p-4"),
     cubic_low=float.fromhex("-0x1.eeae552f2371bp-25"),
     limit=float.fromhex("0x1.5c00000000000p+4"),
+    shift=96,
+    far=float.fromhex("0x1.0000000000000p+3"),
     # relative error 2^-57.7
     exp2=(
         float.fromhex("0x1.62e42fefa39efp-1"),
@@ -249,28 +251,17 @@ TANH_TABLES[np.dtype(np.float64)] = TanhTable(
     steepness=float.fromhex("0x1.9884533d43651p+0"),
     curvature=float.fromhex("0x1.b6676bf7450f0p-3"),
     root=float.fromhex("0x1.81429f9e97e4dp-1"),
+    at_zero=float.fromhex("-0x1.9c8e26a89d00dp-54"),
+    at_root=float.fromhex("0x1.2af64e9c485eep-2"),
     mean=(
         float.fromhex("0x1.b78b7a8963977p+0"),
         float.fromhex("0x1.49e1d0b1444ecp-3"),
         float.fromhex("0x1.b6676bf7450f0p-3"),
     ),
-    at_root=float.fromhex("0x1.2af64e9c485eep-2"),
-    near=float.fromhex("0x1.0000000000000p-2"),
-    # relative error 2^-55.4
-    rise=(
-        float.fromhex("-0x1.9c8e26a89d00dp-54"),
-        float.fromhex("0x1.00a7a1d241453p-1"),
-        float.fromhex("0x1.88838436e939ep-2"),
-        float.fromhex("0x1.7db67fa4a18dcp-3"),
-        float.fromhex("0x1.3720c65c91d72p-4"),
-        float.fromhex("0x1.f37b831ca3845p-6"),
-        float.fromhex("0x1.721f46cf102f5p-7"),
-        float.fromhex("0x1.e3b489c6cb703p-9"),
-        float.fromhex("0x1.2e3c2410b053cp-10"),
-        float.fromhex("0x1.75ce855fdbbc8p-12"),
-        float.fromhex("0x1.b046fe4846671p-14"),
-        float.fromhex("0x1.dc5c41c6b86c5p-16"),
-        float.fromhex("0x1.02377065df120p-17"),
-        float.fromhex("0x1.996a1f4e4f730p-22"),
+    secant=(
+        float.fromhex("0x1.2e24aed4a17a5p+1"),
+        float.fromhex("0x1.3d478d95c7a9ap-4"),
+        float.fromhex("0x1.a5a7cf7572a98p-4"),
     ),
+    near=float.fromhex("0x1.8000000000000p-3"),
 )
