@@ -115,8 +115,8 @@ struct GeluTables<f64> {
 /// x * Phi(x) = max(x, 0) - t * Q(t), t = |x|, Q the upper tail; the subtraction is the only rounding that x > 0 sees.
 /// Types: f32 (with fma) and f64. NaN gives NaN, -0 gives -0, -inf gives -0, +inf and all that is large gives x.
 template <class V>
-struct Gelu {
-  explicit Gelu(const Parameters&) {}
+struct GeluOfAll {
+  explicit GeluOfAll(const Parameters&) {}
 
   RECTIFIER_INLINE_MEMBER V value(V x) const {
     using T = typename GeluTables<V>::value;
@@ -153,6 +153,11 @@ struct Gelu {
     const V scale(T::exponential::scale);
     return muladd(y, select(below, scale, V(-T::exponential::scale)), select(below, V(typename V::scalar(-0.0)), V(1)));
   }
+};
+
+template <class V>
+struct Gelu : GeluOfAll<V> {
+  using GeluOfAll<V>::GeluOfAll;
 };
 RECTIFIER_FORMULA(3, Gelu, 0.4);
 

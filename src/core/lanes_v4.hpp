@@ -142,6 +142,18 @@ RECTIFIER_INLINE f64 lookup(const double (&table)[16], i64 i) {
   return _mm512_permutex2var_pd(_mm512_loadu_pd(table), i.v, _mm512_loadu_pd(table + 8));
 }
 
+RECTIFIER_INLINE f32 lookup(const float (&table)[32], i32 i) {
+  return _mm512_permutex2var_ps(_mm512_loadu_ps(table), i.v, _mm512_loadu_ps(table + 16));
+}
+
+/// y, but rest() in the lanes where x < limit is false, which are expected to be few.
+template <class Rest>
+RECTIFIER_INLINE f32 unless_below(f32 x, float limit, f32 y, Rest rest) {
+  const __mmask16 beyond = _mm512_cmp_ps_mask(x.v, _mm512_set1_ps(limit), _CMP_NLT_UQ);
+  if (__builtin_expect(beyond != 0, 0)) y = select(beyond, rest(), y);
+  return y;
+}
+
 RECTIFIER_INLINE f32 widen(__m256i halves, half) { return _mm512_cvtph_ps(halves); }
 RECTIFIER_INLINE f32 widen(__m256i upper, bfloat) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16));

@@ -23,6 +23,16 @@ def scaled_slope(t: mp.mpf) -> mp.mpf:
     return scaled_tail(t) - t * DENSITY_AT_0
 
 
+def tail(t: mp.mpf) -> mp.mpf:
+    """Q(t)."""
+    return mp.erfc(t / mp.sqrt(2)) / 2
+
+
+def slope(t: mp.mpf) -> mp.mpf:
+    """Q(t) - t * density(t): the derivative of gelu at -t."""
+    return tail(t) - t * DENSITY_AT_0 * mp.exp(-t * t / 2)
+
+
 # The derivative of gelu is zero at -ROOT.
 ROOT = mp.findroot(scaled_slope, mp.mpf("0.7517915246935645"))
 

@@ -1,0 +1,53 @@
+// gelu of floats where most inputs lie, by one polynomial of low degree on each of 32 intervals, for CPU targets whose
+// registers hold 32 entries of a table. Included by formulas.hpp only.
+#pragma once
+
+#include "formulas_gelu.hpp"
+#include "tables.hpp"
+
+namespace rectifier::RECTIFIER_TARGET {
+
+/// T's function of t near a node: value + h * (factor + h * rest).
+struct Near {
+  f32 h;
+  f32 value;
+  f32 factor;
+  f32 rest;
+};
+
+template <class T>
+RECTIFIER_INLINE Near near_node(f32 t) {
+  const Entries<T, f32> entry(bits(t + f32(T::magic)));
+  const f32 h = t - entry.template get<0>();
+  return {h, entry.template get<1>(), entry.template get<2>(), columns_from<3>(entry, h)};
+}
+
+/// As the template, which takes over beyond the table: <= 1 ULP on every input.
+template <>
+struct Gelu<f32> : GeluOfAll<f32> {
+  using GeluOfAll<f32>::GeluOfAll;
+
+  RECTIFIER_INLINE_MEMBER f32 value(f32 x) const {
+    const f32 t = magnitude(x);
+    const Near q = near_node<TailCentral>(t);
+    // value is a float: t * value enters unrounded.
+    const f32 product = fma(t, q.value, t * (fma(q.rest, q.h, q.factor) * q.h));
+    const f32 y = max(f32(-0.0F), x) - product;
+    return unless_below(t, TailCentral::limit, y,
+                        [this, x]() RECTIFIER_INLINE_LAMBDA { return GeluOfAll<f32>::value(x); });
+  }
+
+  RECTIFIER_INLINE_MEMBER f32 derivative(f32 x) const {
+    const f32 t = magnitude(x);
+    const Near g = near_node<SlopeCentral>(t);
+    // At the root's node value is next to nothing, and what is lost in the slope would show.
+    const f32 slope = fma(g.rest, g.h, g.factor);
+    const f32 lost = fma(g.rest, g.h, g.factor - slope);
+    const f32 below = fma(slope, g.h, fma(lost, g.h, g.value));
+    const f32 y = select(positive(x), f32(1) - below, below);
+    return unless_below(t, SlopeCentral::limit, y,
+                        [this, x]() RECTIFIER_INLINE_LAMBDA { return GeluOfAll<f32>::derivative(x); });
+  }
+};
+
+}  // namespace rectifier::RECTIFIER_TARGET
