@@ -51,19 +51,27 @@ def accurate_node(function: Function, low: mp.mpf, high: mp.mpf, rounded: Callab
     return best[1]
 
 
+def root_node(function: Function, root: mp.mpf, rounded: Callable[[mp.mpf], float]) -> float:
+    """Of the floats next to the root, where the value is next to nothing, that whose slope nearly is a float."""
+
+    def excess(node: float) -> mp.mpf:
+        slope = mp.diff(function, mp.mpf(node))
+        return abs(rounded(slope) / slope - 1)
+
+    return min(floats_around(root, 1), key=excess)
+
+
 def fit_interval(
     function: Function, index: int, degree: int, rounded: Callable[[mp.mpf], float], root: mp.mpf | None
 ) -> tuple[list[float], float]:
-    """The entries of every column, and the largest error relative to the function, or beside a root to its value at
-    the interval's ends."""
+    """The entries of every column, and the largest error relative to the function."""
     half = mp.mpf("0.5001") / PER_UNIT
     middle = mp.mpf(index) / PER_UNIT
     low, high = (mp.mpf(0) if index == 0 else middle - half), middle + half
-    has_root = root is not None and low < root < high
     if index == 0:
         node = 0.0
-    elif has_root:
-        node = floats_around(root, 0)[0]
+    elif root is not None and low < root < high:
+        node = root_node(function, root, rounded)
     else:
         node = accurate_node(function, low, high, rounded)
     value = rounded(function(mp.mpf(node)))
