@@ -1,4 +1,4 @@
-// gelu of floats where most inputs lie, by one polynomial of low degree on each of 32 intervals, for CPU targets whose
+// gelu and gelu_tanh of floats where most inputs lie, by one polynomial of low degree on each of 32 intervals, for CPU targets whose
 // registers hold 32 entries of a table. Included by formulas.hpp only.
 #pragma once
 
@@ -22,32 +22,41 @@ RECTIFIER_INLINE Near near_node(f32 t) {
   return {h, entry.template get<1>(), entry.template get<2>(), columns_from<3>(entry, h)};
 }
 
-/// As the template, which takes over beyond the table: <= 1 ULP on every input.
-template <>
-struct Gelu<f32> : GeluOfAll<f32> {
-  using GeluOfAll<f32>::GeluOfAll;
+/// A formula whose value at -t is -t times the function of Tail, and whose derivative is that of Slope and one minus it:
+/// by tables where they reach, by OfAll beyond.
+template <class Tail, class Slope, class OfAll>
+struct InMiddle : OfAll {
+  using OfAll::OfAll;
 
   RECTIFIER_INLINE_MEMBER f32 value(f32 x) const {
     const f32 t = magnitude(x);
-    const Near q = near_node<TailCentral>(t);
-    // value is a float: t * value enters unrounded.
+    const Near q = near_node<Tail>(t);
+    // q.value is a float: t * q.value enters unrounded.
     const f32 product = fma(t, q.value, t * (fma(q.rest, q.h, q.factor) * q.h));
     const f32 y = max(f32(-0.0F), x) - product;
-    return unless_below(t, TailCentral::limit, y,
-                        [this, x]() RECTIFIER_INLINE_LAMBDA { return GeluOfAll<f32>::value(x); });
+    return unless_below(t, Tail::limit, y, [this, x]() RECTIFIER_INLINE_LAMBDA { return OfAll::value(x); });
   }
 
   RECTIFIER_INLINE_MEMBER f32 derivative(f32 x) const {
     const f32 t = magnitude(x);
-    const Near g = near_node<SlopeCentral>(t);
-    // At the root's node value is next to nothing, and what is lost in the slope would show.
-    const f32 slope = fma(g.rest, g.h, g.factor);
-    const f32 lost = fma(g.rest, g.h, g.factor - slope);
-    const f32 below = fma(slope, g.h, fma(lost, g.h, g.value));
+    const Near g = near_node<Slope>(t);
+    // g.value is next to nothing at the root's node: there, what the sum of rest and factor lost would show.
+    const f32 sum = fma(g.rest, g.h, g.factor);
+    const f32 lost = fma(g.rest, g.h, g.factor - sum);
+    const f32 below = fma(sum, g.h, fma(lost, g.h, g.value));
     const f32 y = select(positive(x), f32(1) - below, below);
-    return unless_below(t, SlopeCentral::limit, y,
-                        [this, x]() RECTIFIER_INLINE_LAMBDA { return GeluOfAll<f32>::derivative(x); });
+    return unless_below(t, Slope::limit, y, [this, x]() RECTIFIER_INLINE_LAMBDA { return OfAll::derivative(x); });
   }
+};
+
+/// As the templates: <= 1 ULP on every input.
+template <>
+struct Gelu<f32> : InMiddle<TailCentral, SlopeCentral, GeluOfAll<f32>> {
+  using InMiddle::InMiddle;
+};
+template <>
+struct GeluTanh<f32> : InMiddle<TanhTailCentral, TanhSlopeCentral, GeluTanhOfAll<f32>> {
+  using InMiddle::InMiddle;
 };
 
 }  // namespace rectifier::RECTIFIER_TARGET

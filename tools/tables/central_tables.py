@@ -52,11 +52,14 @@ def accurate_node(function: Function, low: mp.mpf, high: mp.mpf, rounded: Callab
 
 
 def root_node(function: Function, root: mp.mpf, rounded: Callable[[mp.mpf], float]) -> float:
-    """Of the floats next to the root, where the value is next to nothing, that whose slope nearly is a float."""
+    """Of the floats next to the root, where the value is next to nothing, the one whose rounded value and slope are
+    the best line through the root's neighbours."""
 
     def excess(node: float) -> mp.mpf:
-        slope = mp.diff(function, mp.mpf(node))
-        return abs(rounded(slope) / slope - 1)
+        value, slope = function(mp.mpf(node)), mp.diff(function, mp.mpf(node))
+        change, turn = rounded(value) - value, rounded(slope) - slope
+        steps = [mp.mpf(x) - node for x in floats_around(root, 20)]
+        return max(abs((change + h * turn) / (value + h * slope)) for h in steps)
 
     return min(floats_around(root, 1), key=excess)
 

@@ -45,6 +45,17 @@ TANH_ROOT = mp.findroot(
 )
 
 
+def tanh_tail(t: mp.mpf) -> mp.mpf:
+    """gelu_tanh is -t times it at -t."""
+    return 1 / (1 + mp.exp(TANH_LINEAR * t + TANH_CUBIC * t**3))
+
+
+def tanh_slope(t: mp.mpf) -> mp.mpf:
+    """The derivative of gelu_tanh at -t."""
+    s = tanh_tail(t)
+    return s * (1 - (1 - s) * (TANH_LINEAR * t + 3 * TANH_CUBIC * t**3))
+
+
 def scaled_slope_over_distance(t: mp.mpf) -> mp.mpf:
     """scaled_slope(t) / (ROOT - t), which has no zero and no pole."""
     return scaled_slope(t) / (ROOT - t)

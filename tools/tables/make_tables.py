@@ -9,7 +9,18 @@ from pathlib import Path
 import mpmath as mp
 from central_tables import LIMIT, PER_UNIT, Central, make_central
 from fits import Function, chebyshev_points, fit, interpolate, worst
-from functions import LN2, ROOT, Gaussian, scaled_slope_over_distance, scaled_tail, slope, tail
+from functions import (
+    LN2,
+    ROOT,
+    TANH_ROOT,
+    Gaussian,
+    scaled_slope_over_distance,
+    scaled_tail,
+    slope,
+    tail,
+    tanh_slope,
+    tanh_tail,
+)
 from interval_tables import Layout, Table, make_table
 
 TARGET = Path(__file__).resolve().parents[2] / "src" / "core" / "tables.hpp"
@@ -260,6 +271,8 @@ def main() -> None:
         text += piecewise(f"Slope{suffix}", of_g, exponential, of_slope)
     text += central("TailCentral", "Q(t)", make_central(tail, 5, to_float))
     text += central("SlopeCentral", "Q(t) - t density(t)", make_central(slope, 5, to_float, ROOT))
+    text += central("TanhTailCentral", "s(t), of gelu_tanh", make_central(tanh_tail, 5, to_float))
+    text += central("TanhSlopeCentral", "s(t) + t s'(t)", make_central(tanh_slope, 5, to_float, TANH_ROOT))
     text += half_exponential(8)
     text += rational_argument("TailShort", of_q + " (t + 4)", lambda t: scaled_tail(t) * (t + 4), 12, 14.6)
     text += rational_argument("SlopeShort", of_g, scaled_slope_over_distance, 11, 14.8)
