@@ -1,5 +1,5 @@
-// gelu and gelu_tanh of floats where most inputs lie, by one polynomial of low degree on each of 32 intervals, for CPU targets whose
-// registers hold 32 entries of a table. Included by formulas.hpp only.
+// gelu and gelu_tanh of floats where most inputs lie, by one polynomial of low degree on each of 32 intervals, for CPU
+// targets whose registers hold 32 entries of a table. Included by formulas.hpp only.
 #pragma once
 
 #include "formulas_gelu.hpp"
@@ -22,8 +22,8 @@ RECTIFIER_INLINE Near near_node(f32 t) {
   return {h, entry.template get<1>(), entry.template get<2>(), columns_from<3>(entry, h)};
 }
 
-/// A formula whose value at -t is -t times the function of Tail, and whose derivative is that of Slope and one minus it:
-/// by tables where they reach, by OfAll beyond.
+/// A formula whose value at -t is -t times the function of Tail, and whose derivative is that of Slope and one minus
+/// it: by tables where they reach, by OfAll beyond.
 template <class Tail, class Slope, class OfAll>
 struct InMiddle : OfAll {
   using OfAll::OfAll;

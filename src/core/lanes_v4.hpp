@@ -127,8 +127,8 @@ RECTIFIER_INLINE f64 capped_magnitude(f64 x, double limit) { return _mm512_range
 RECTIFIER_INLINE f32 scale_by_power(f32 y, f32 k) { return _mm512_scalef_ps(y.v, k.v); }
 RECTIFIER_INLINE f64 scale_by_power(f64 y, f64 k) { return _mm512_scalef_pd(y.v, k.v); }
 
-/// x > 0 ? x : (y, its sign changed where x has no sign bit). The masked operation keeps x, or takes y's bits but for the
-/// sign: there, not (x ^ y).
+/// x > 0 ? x : (y, its sign changed where x has no sign bit). The masked operation keeps x, or takes y's bits but for
+/// the sign: there, not (x ^ y).
 RECTIFIER_INLINE f32 positive_or(f32 x, f32 y) {
   const __mmask16 other = _mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_NGT_UQ);
   return from_bits(i32(_mm512_mask_ternarylogic_epi32(bits(x).v, other, bits(y).v, bits(f32(-0.0F)).v, 0xc6)));
@@ -174,8 +174,7 @@ RECTIFIER_INLINE __m512i odd_places() {
 RECTIFIER_INLINE f32 widen(__m256i upper, bfloat) {
   const __m512i halved = _mm512_set_epi32(0xf0000, 0xe0000, 0xd0000, 0xc0000, 0xb0000, 0xa0000, 0x90000, 0x80000,
                                           0x70000, 0x60000, 0x50000, 0x40000, 0x30000, 0x20000, 0x10000, 0);
-  return _mm512_castsi512_ps(
-      _mm512_maskz_permutexvar_epi16(0xaaaaaaaa, halved, _mm512_castsi256_si512(upper)));
+  return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, halved, _mm512_castsi256_si512(upper)));
 }
 RECTIFIER_INLINE __m256i narrow(f32 x, half) {
   return _mm512_cvtps_ph(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
