@@ -31,9 +31,16 @@ struct InMiddle : OfAll {
   RECTIFIER_INLINE_MEMBER f32 value(f32 x) const {
     const f32 t = magnitude(x);
     const Near q = near_node<Tail>(t);
-    // q.value is a float: t * q.value enters unrounded.
-    const f32 product = fma(t, q.value, t * (fma(q.rest, q.h, q.factor) * q.h));
-    const f32 y = max(f32(-0.0F), x) - product;
+    const f32 factor = fma(q.rest, q.h, q.factor);
+    // The large part of the sum is a float: its product with t enters unrounded.
+    f32 large = q.value, small;
+    if constexpr (Tail::wide) {
+      large = fma(factor, q.h, q.value);
+      small = fma(factor, q.h, q.value - large);
+    } else {
+      small = factor * q.h;
+    }
+    const f32 y = max(f32(-0.0F), x) - fma(t, large, t * small);
     return unless_below(t, Tail::limit, y, [this, x]() RECTIFIER_INLINE_LAMBDA { return OfAll::value(x); });
   }
 

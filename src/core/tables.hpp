@@ -454,6 +454,7 @@ struct SlopeDouble16 {
 /// Q(t) for t < 3.9375, t nearest to i / 8; relative error 2^-27.6.
 struct TailCentral {
   static constexpr int columns = 7;
+  static constexpr bool wide = false;
   static constexpr float magic = 0x1.8p+20F;
   static constexpr float limit = 0x1.f8p+1F;
   alignas(64) static constexpr float column[7][32] = {
@@ -508,6 +509,7 @@ struct TailCentral {
 /// Q(t) - t density(t) for t < 3.9375, t nearest to i / 8; relative error 2^-27.2.
 struct SlopeCentral {
   static constexpr int columns = 7;
+  static constexpr bool wide = false;
   static constexpr float magic = 0x1.8p+20F;
   static constexpr float limit = 0x1.f8p+1F;
   alignas(64) static constexpr float column[7][32] = {
@@ -562,6 +564,7 @@ struct SlopeCentral {
 /// s(t), of gelu_tanh for t < 3.9375, t nearest to i / 8; relative error 2^-26.9.
 struct TanhTailCentral {
   static constexpr int columns = 7;
+  static constexpr bool wide = true;
   static constexpr float magic = 0x1.8p+20F;
   static constexpr float limit = 0x1.f8p+1F;
   alignas(64) static constexpr float column[7][32] = {
@@ -616,6 +619,7 @@ struct TanhTailCentral {
 /// s(t) + t s'(t) for t < 3.9375, t nearest to i / 8; relative error 2^-25.6.
 struct TanhSlopeCentral {
   static constexpr int columns = 7;
+  static constexpr bool wide = false;
   static constexpr float magic = 0x1.8p+20F;
   static constexpr float limit = 0x1.f8p+1F;
   alignas(64) static constexpr float column[7][32] = {

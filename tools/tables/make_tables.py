@@ -140,11 +140,13 @@ def piecewise(name: str, comment: str, exponential: str, table: Table) -> str:
     )
 
 
-def central(name: str, comment: str, table: Central) -> str:
+def central(name: str, comment: str, table: Central, *, wide: bool = False) -> str:
+    """A table of the middle; wide asks the kernel for more care, where the polynomial goes far from its value."""
     return (
         f"\n/// {comment} for t < {LIMIT}, t nearest to i / {PER_UNIT}; relative error {log2(table.error)}.\n"
         f"struct {name} {{\n"
         f"  static constexpr int columns = {len(table.columns)};\n"
+        f"  static constexpr bool wide = {str(wide).lower()};\n"
         + scalar("float", "magic", 1.5 * 2.0**23 / PER_UNIT)
         + scalar("float", "limit", LIMIT)
         + matrix("float", "column", table.columns)
@@ -271,7 +273,7 @@ def main() -> None:
         text += piecewise(f"Slope{suffix}", of_g, exponential, of_slope)
     text += central("TailCentral", "Q(t)", make_central(tail, 5, to_float))
     text += central("SlopeCentral", "Q(t) - t density(t)", make_central(slope, 5, to_float, ROOT))
-    text += central("TanhTailCentral", "s(t), of gelu_tanh", make_central(tanh_tail, 5, to_float))
+    text += central("TanhTailCentral", "s(t), of gelu_tanh", make_central(tanh_tail, 5, to_float), wide=True)
     text += central("TanhSlopeCentral", "s(t) + t s'(t)", make_central(tanh_slope, 5, to_float, TANH_ROOT))
     text += half_exponential(8)
     text += rational_argument("TailShort", of_q + " (t + 4)", lambda t: scaled_tail(t) * (t + 4), 12, 14.6)
