@@ -56,7 +56,7 @@ struct InMiddle : OfAll {
   }
 };
 
-/// As the templates: <= 1 ULP on every input.
+/// As the templates: gelu <= 0.97 ULP, derivative 0.91; gelu_tanh <= 0.79 ULP, derivative 0.86.
 template <>
 struct Gelu<f32> : InMiddle<TailCentral, SlopeCentral, GeluOfAll<f32>> {
   using InMiddle::InMiddle;
