@@ -48,6 +48,8 @@ RECTIFIER_FORMULA(0, Leaky, 0.1);
 
 #include "formulas_elu.hpp"
 #include "formulas_gelu.hpp"
-#if RECTIFIER_LEVEL == 2
+#if RECTIFIER_LEVEL == 4
+#include "formulas_middle.hpp"
+#elif RECTIFIER_LEVEL == 2
 #include "formulas_single.hpp"
 #endif

@@ -113,9 +113,16 @@ RECTIFIER_INLINE V integer_magic() {
   return V(sizeof(typename V::scalar) == 8 ? typename V::scalar(0x1.8p52) : typename V::scalar(0x1.8p23));
 }
 
-/// 2^k for shifted = magic + k and a normal 2^k.
-RECTIFIER_INLINE f32 power_of_two(f32 shifted) { return from_bits(shift_left<23>(bits(shifted)) + bits(f32(1))); }
-RECTIFIER_INLINE f64 power_of_two(f64 shifted) { return from_bits(shift_left<52>(bits(shifted)) + bits(f64(1))); }
+/// integer_magic, with what a number of exponent 0 has for an exponent: x + magic is power_of_two's argument.
+template <class V>
+RECTIFIER_INLINE V power_magic() {
+  constexpr bool wide = sizeof(typename V::scalar) == 8;
+  return V(wide ? typename V::scalar(0x1.8p52 + 1023) : typename V::scalar(0x1.8p23 + 127));
+}
+
+/// 2^k for shifted = power_magic + k and a normal 2^k: the upper bits fall out in the shift.
+RECTIFIER_INLINE f32 power_of_two(f32 shifted) { return from_bits(shift_left<23>(bits(shifted))); }
+RECTIFIER_INLINE f64 power_of_two(f64 shifted) { return from_bits(shift_left<52>(bits(shifted))); }
 
 /// y with its sign bit set where x has it set.
 template <class V>
@@ -130,6 +137,13 @@ RECTIFIER_INLINE V flip_sign(V y, V flip) {
 }
 
 #if RECTIFIER_LEVEL < 4
+/// x > 0 ? x : (y, its sign changed where x has no sign bit).
+template <class V>
+RECTIFIER_INLINE V positive_or(V x, V y) {
+  const auto sign = bits(V(typename V::scalar(-0.0)));
+  return select(positive(x), x, from_bits(bits(y) ^ ((bits(x) & sign) ^ sign)));
+}
+
 /// y * 2^k, rounded once, for an integer k; 2^(k/2) must be normal. Two factors, so that subnormal results and huge
 /// slopes come out right.
 template <class V>

@@ -10,7 +10,7 @@ namespace rectifier::RECTIFIER_TARGET {
 /// exp(x) = 2^k * exp(r) with |r| <= ln 2 / 2, k an integer. k * ln2_high is exact.
 template <class V>
 struct Reduced {
-  V shifted;  // 1.5 * 2^p + k: the low bits of its fraction hold k
+  V shifted;  // power_magic + k
   V k;
   V r;
 };
@@ -18,22 +18,14 @@ struct Reduced {
 template <class V>
 RECTIFIER_INLINE Reduced<V> reduce(V x) {
   using S = Split<V>;
-  const V magic = integer_magic<V>();
+  const V magic = power_magic<V>();
   const V shifted = muladd(x, V(S::log2e), magic);
   const V k = shifted - magic;
   const V high = nmuladd(k, V(S::ln2_high), x);
   return {shifted, k, nmuladd(k, V(S::ln2_low), high)};
 }
 
-/// expm1(r) for a reduced r. The low part is what the last addition of the high part rounded away.
-template <class V>
-RECTIFIER_INLINE Sum<V> expm1_reduced(V r) {
-  const V rest = horner_by_pairs(Expm1<V>::poly, r) * r;
-  const V high = muladd(rest, r, r);
-  return {high, muladd(rest, r, r - high)};
-}
-
-/// exp(r) for a reduced r.
+/// exp(r) for a reduced r. The low part is what the last addition of the high part rounded away.
 template <class V>
 RECTIFIER_INLINE Sum<V> exp_reduced(V r) {
   const V rest = horner_by_pairs(Expm1<V>::poly, r) * r;
@@ -46,7 +38,7 @@ RECTIFIER_INLINE Sum<V> exp_reduced(V r) {
 template <class Poly = Expm1Double>
 RECTIFIER_INLINE f64 exponential(f64 x) {
   using S = SplitDouble;
-  const f64 magic = integer_magic<f64>();
+  const f64 magic = power_magic<f64>();
   const f64 shifted = muladd(x, f64(S::log2e), magic);
   const f64 r = nmuladd(shifted - magic, f64(S::ln2_high + S::ln2_low), x);
   return power_of_two(shifted) * muladd(horner_by_pairs(Poly::poly, r), r * r, r + f64(1));
@@ -54,7 +46,7 @@ RECTIFIER_INLINE f64 exponential(f64 x) {
 template <class Poly = Expm1Double>
 RECTIFIER_INLINE Sum<f64> exponential(Sum<f64> x) {
   using S = SplitDouble;
-  const f64 magic = integer_magic<f64>();
+  const f64 magic = power_magic<f64>();
   const f64 shifted = muladd(x.high, f64(S::log2e), magic);
   const f64 k = shifted - magic;
   const f64 high = nmuladd(k, f64(S::ln2_high), x.high);

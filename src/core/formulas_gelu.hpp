@@ -115,8 +115,8 @@ struct GeluTables<f64> {
 /// x * Phi(x) = max(x, 0) - t * Q(t), t = |x|, Q the upper tail; the subtraction is the only rounding that x > 0 sees.
 /// Types: f32 (with fma) and f64. NaN gives NaN, -0 gives -0, -inf gives -0, +inf and all that is large gives x.
 template <class V>
-struct Gelu {
-  explicit Gelu(const Parameters&) {}
+struct GeluOfAll {
+  explicit GeluOfAll(const Parameters&) {}
 
   RECTIFIER_INLINE_MEMBER V value(V x) const {
     using T = typename GeluTables<V>::value;
@@ -153,6 +153,11 @@ struct Gelu {
     const V scale(T::exponential::scale);
     return muladd(y, select(below, scale, V(-T::exponential::scale)), select(below, V(typename V::scalar(-0.0)), V(1)));
   }
+};
+
+template <class V>
+struct Gelu : GeluOfAll<V> {
+  using GeluOfAll<V>::GeluOfAll;
 };
 RECTIFIER_FORMULA(3, Gelu, 0.4);
 
@@ -195,8 +200,8 @@ struct GeluTanhParts {
 /// the derivative <= 2^-53 absolute next to its root. NaN gives NaN, -0 gives -0, -inf gives -0, and so does the
 /// derivative; +inf and all that is large give x, the derivative 1.
 template <class V>
-struct GeluTanh {
-  explicit GeluTanh(const Parameters&) {}
+struct GeluTanhOfAll {
+  explicit GeluTanhOfAll(const Parameters&) {}
   RECTIFIER_INLINE_MEMBER f64 value(f64 x) const { return GeluTanhParts<Sum<f64>, Expm1Double>::value(x); }
   RECTIFIER_INLINE_MEMBER f64 derivative(f64 x) const { return GeluTanhParts<Sum<f64>, Expm1Double>::derivative(x); }
   RECTIFIER_INLINE_MEMBER f32 value(f32 x) const {
@@ -205,6 +210,11 @@ struct GeluTanh {
   RECTIFIER_INLINE_MEMBER f32 derivative(f32 x) const {
     return in_double(x, [](f64 y) RECTIFIER_INLINE_LAMBDA { return GeluTanhParts<f64, Expm1Double>::derivative(y); });
   }
+};
+
+template <class V>
+struct GeluTanh : GeluTanhOfAll<V> {
+  using GeluTanhOfAll<V>::GeluTanhOfAll;
 };
 RECTIFIER_FORMULA(4, GeluTanh, 0.5);
 

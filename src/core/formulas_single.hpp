@@ -16,7 +16,7 @@ struct Exponential {
 };
 
 RECTIFIER_INLINE Exponential exponential_short(f64 x) {
-  const f64 magic = integer_magic<f64>();
+  const f64 magic = power_magic<f64>();
   const f64 shifted = x * f64(SplitDouble::log2e) + magic;
   const f64 k = shifted - magic;
   const f64 r = (x - k * f64(SplitDouble::ln2_high)) - k * f64(SplitDouble::ln2_low);
@@ -70,7 +70,7 @@ struct Selu<f32> {
 /// exp(-t * t / 2), t a float: its square is exact in double.
 RECTIFIER_INLINE f64 gaussian_short(f64 t) {
   constexpr double two_ln2 = 2 * (SplitDouble::ln2_high + SplitDouble::ln2_low);
-  const f64 magic = integer_magic<f64>();
+  const f64 magic = power_magic<f64>();
   const f64 s = t * t;
   const f64 shifted = s * f64(-1 / two_ln2) + magic;
   const f64 e = horner(HalfExponential::poly, s + (shifted - magic) * f64(two_ln2));

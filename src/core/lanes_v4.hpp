@@ -127,6 +127,17 @@ RECTIFIER_INLINE f64 capped_magnitude(f64 x, double limit) { return _mm512_range
 RECTIFIER_INLINE f32 scale_by_power(f32 y, f32 k) { return _mm512_scalef_ps(y.v, k.v); }
 RECTIFIER_INLINE f64 scale_by_power(f64 y, f64 k) { return _mm512_scalef_pd(y.v, k.v); }
 
+/// x > 0 ? x : (y, its sign changed where x has no sign bit). The masked operation keeps x, or takes y's bits but for
+/// the sign: there, not (x ^ y).
+RECTIFIER_INLINE f32 positive_or(f32 x, f32 y) {
+  const __mmask16 other = _mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_NGT_UQ);
+  return from_bits(i32(_mm512_mask_ternarylogic_epi32(bits(x).v, other, bits(y).v, bits(f32(-0.0F)).v, 0xc6)));
+}
+RECTIFIER_INLINE f64 positive_or(f64 x, f64 y) {
+  const __mmask8 other = _mm512_cmp_pd_mask(x.v, _mm512_setzero_pd(), _CMP_NGT_UQ);
+  return from_bits(i64(_mm512_mask_ternarylogic_epi64(bits(x).v, other, bits(y).v, bits(f64(-0.0)).v, 0xc6)));
+}
+
 template <class F>
 RECTIFIER_INLINE f32 in_double(f32 x, F f) {
   const f64 lower = f(f64(_mm512_cvtps_pd(_mm512_castps512_ps256(x.v))));
@@ -142,20 +153,40 @@ RECTIFIER_INLINE f64 lookup(const double (&table)[16], i64 i) {
   return _mm512_permutex2var_pd(_mm512_loadu_pd(table), i.v, _mm512_loadu_pd(table + 8));
 }
 
+RECTIFIER_INLINE f32 lookup(const float (&table)[32], i32 i) {
+  return _mm512_permutex2var_ps(_mm512_loadu_ps(table), i.v, _mm512_loadu_ps(table + 16));
+}
+
+/// y, but rest() in the lanes where x < limit is false, which are expected to be few.
+template <class Rest>
+RECTIFIER_INLINE f32 unless_below(f32 x, float limit, f32 y, Rest rest) {
+  const __mmask16 beyond = _mm512_cmp_ps_mask(x.v, _mm512_set1_ps(limit), _CMP_NLT_UQ);
+  if (__builtin_expect(beyond != 0, 0)) y = select(beyond, rest(), y);
+  return y;
+}
+
 RECTIFIER_INLINE f32 widen(__m256i halves, half) { return _mm512_cvtph_ps(halves); }
+/// The odd places of sixteen pairs of 16-bit numbers. A permutation takes them or fills them in one operation.
+RECTIFIER_INLINE __m512i odd_places() {
+  return _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0x1f001d, 0x1b0019, 0x170015, 0x130011, 0xf000d, 0xb0009, 0x70005,
+                          0x30001);
+}
 RECTIFIER_INLINE f32 widen(__m256i upper, bfloat) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16));
+  const __m512i halved = _mm512_set_epi32(0xf0000, 0xe0000, 0xd0000, 0xc0000, 0xb0000, 0xa0000, 0x90000, 0x80000,
+                                          0x70000, 0x60000, 0x50000, 0x40000, 0x30000, 0x20000, 0x10000, 0);
+  return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, halved, _mm512_castsi256_si512(upper)));
 }
 RECTIFIER_INLINE __m256i narrow(f32 x, half) {
   return _mm512_cvtps_ph(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 RECTIFIER_INLINE __m256i narrow(f32 x, bfloat) {
   const __m512i u = _mm512_castps_si512(x.v);
-  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
-  __m512i r = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+  const __mmask16 odd = _mm512_test_epi32_mask(u, _mm512_set1_epi32(0x10000));
+  __m512i r = _mm512_add_epi32(u, _mm512_set1_epi32(0x7fff));
+  r = _mm512_mask_add_epi32(r, odd, r, _mm512_set1_epi32(1));
   const __mmask16 nan = _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q);
   r = _mm512_mask_or_epi32(r, nan, u, _mm512_set1_epi32(0x400000));
-  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(r, 16));
+  return _mm512_castsi512_si256(_mm512_permutexvar_epi16(odd_places(), r));
 }
 
 template <class V, class E>

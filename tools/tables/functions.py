@@ -23,6 +23,16 @@ def scaled_slope(t: mp.mpf) -> mp.mpf:
     return scaled_tail(t) - t * DENSITY_AT_0
 
 
+def tail(t: mp.mpf) -> mp.mpf:
+    """Q(t)."""
+    return mp.erfc(t / mp.sqrt(2)) / 2
+
+
+def slope(t: mp.mpf) -> mp.mpf:
+    """Q(t) - t * density(t): the derivative of gelu at -t."""
+    return tail(t) - t * DENSITY_AT_0 * mp.exp(-t * t / 2)
+
+
 # The derivative of gelu is zero at -ROOT.
 ROOT = mp.findroot(scaled_slope, mp.mpf("0.7517915246935645"))
 
@@ -33,6 +43,17 @@ TANH_ROOT = mp.findroot(
     lambda t: 1 + mp.exp(-TANH_LINEAR * t - TANH_CUBIC * t**3) - TANH_LINEAR * t - 3 * TANH_CUBIC * t**3,
     mp.mpf("0.7524614220710163"),
 )
+
+
+def tanh_tail(t: mp.mpf) -> mp.mpf:
+    """gelu_tanh is -t times it at -t."""
+    return 1 / (1 + mp.exp(TANH_LINEAR * t + TANH_CUBIC * t**3))
+
+
+def tanh_slope(t: mp.mpf) -> mp.mpf:
+    """The derivative of gelu_tanh at -t."""
+    s = tanh_tail(t)
+    return s * (1 - (1 - s) * (TANH_LINEAR * t + 3 * TANH_CUBIC * t**3))
 
 
 def scaled_slope_over_distance(t: mp.mpf) -> mp.mpf:

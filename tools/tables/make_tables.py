@@ -7,8 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mpmath as mp
+from central_tables import LIMIT, PER_UNIT, Central, make_central
 from fits import Function, chebyshev_points, fit, interpolate, worst
-from functions import LN2, ROOT, Gaussian, scaled_slope_over_distance, scaled_tail
+from functions import (
+    LN2,
+    ROOT,
+    TANH_ROOT,
+    Gaussian,
+    scaled_slope_over_distance,
+    scaled_tail,
+    slope,
+    tail,
+    tanh_slope,
+    tanh_tail,
+)
 from interval_tables import Layout, Table, make_table
 
 TARGET = Path(__file__).resolve().parents[2] / "src" / "core" / "tables.hpp"
@@ -128,6 +140,20 @@ def piecewise(name: str, comment: str, exponential: str, table: Table) -> str:
     )
 
 
+def central(name: str, comment: str, table: Central, *, wide: bool = False) -> str:
+    """A table of the middle; wide asks the kernel for more care, where the polynomial goes far from its value."""
+    return (
+        f"\n/// {comment} for t < {LIMIT}, t nearest to i / {PER_UNIT}; relative error {log2(table.error)}.\n"
+        f"struct {name} {{\n"
+        f"  static constexpr int columns = {len(table.columns)};\n"
+        f"  static constexpr bool wide = {str(wide).lower()};\n"
+        + scalar("float", "magic", 1.5 * 2.0**23 / PER_UNIT)
+        + scalar("float", "limit", LIMIT)
+        + matrix("float", "column", table.columns)
+        + "};\n"
+    )
+
+
 def expm1_rest(r: mp.mpf) -> mp.mpf:
     """(exp(r) - 1 - r) / r**2, without cancellation near 0."""
     return mp.hyp1f1(1, 3, r) / 2
@@ -233,7 +259,7 @@ def main() -> None:
     text += gaussian("GaussianFloat16", "float", float16, 3, 12, 64)
     text += gaussian("GaussianFloat8", "float", float8, 4, 12, 64)
     text += gaussian("GaussianDouble16", "double", double16, 6, 26, 128)
-    tail, slope = "Q(t) exp(t * t / 2)", "(Q(t) - t density(t)) exp(t * t / 2) / (root - t)"
+    of_q, of_g = "Q(t) exp(t * t / 2)", "(Q(t) - t density(t)) exp(t * t / 2) / (root - t)"
     for suffix, exponential, g, common, tail_only, slope_only in (
         ("Float16", "GaussianFloat16", float16, FLOAT16, {"limit": 14.45, "degree": 6}, {"limit": 14.7, "degree": 5}),
         ("Float8", "GaussianFloat8", float8, FLOAT8,
@@ -243,11 +269,15 @@ def main() -> None:
     ):  # fmt: skip
         of_tail = make_table(g.absorb(scaled_tail), Layout(**common, **tail_only))
         of_slope = make_table(g.absorb(scaled_slope_over_distance), Layout(**common, **slope_only))
-        text += piecewise(f"Tail{suffix}", tail, exponential, of_tail)
-        text += piecewise(f"Slope{suffix}", slope, exponential, of_slope)
+        text += piecewise(f"Tail{suffix}", of_q, exponential, of_tail)
+        text += piecewise(f"Slope{suffix}", of_g, exponential, of_slope)
+    text += central("TailCentral", "Q(t)", make_central(tail, 5, to_float))
+    text += central("SlopeCentral", "Q(t) - t density(t)", make_central(slope, 5, to_float, ROOT))
+    text += central("TanhTailCentral", "s(t), of gelu_tanh", make_central(tanh_tail, 5, to_float), wide=True)
+    text += central("TanhSlopeCentral", "s(t) + t s'(t)", make_central(tanh_slope, 5, to_float, TANH_ROOT))
     text += half_exponential(8)
-    text += rational_argument("TailShort", tail + " (t + 4)", lambda t: scaled_tail(t) * (t + 4), 12, 14.6)
-    text += rational_argument("SlopeShort", slope, scaled_slope_over_distance, 11, 14.8)
+    text += rational_argument("TailShort", of_q + " (t + 4)", lambda t: scaled_tail(t) * (t + 4), 12, 14.6)
+    text += rational_argument("SlopeShort", of_g, scaled_slope_over_distance, 11, 14.8)
     TARGET.write_text(text + FOOTER)
 
 

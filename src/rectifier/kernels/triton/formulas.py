@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from . import tables
-from .arithmetic import bits, from_bits, number, of_type, power_of_two, sign_bit
+from .arithmetic import bits, from_bits, negated, number, of_type, power_of_two, sign_bit
 from .exponential import exp_reduced, expm1_rest, reduced, scale_by_power
 from .gelu import gelu_derivative, gelu_value
 from .gelu_tanh import gelu_tanh_derivative, gelu_tanh_value
@@ -22,25 +22,24 @@ GELU_TANH = tl.constexpr(4)
 
 
 @triton.jit
-def expm1_negative(x):
-    """expm1(x) for x <= 0 as a sum; garbage for x > 0, NaN for NaN."""
-    # Below the floor the result is -1 to more than twice the precision.
+def less_expm1(x):
+    """-expm1(x) for x <= 0 as a sum; garbage for x > 0, NaN for NaN."""
+    # Below the floor the result is 1 to more than twice the precision.
     floor = of_type(-25.0, -50.0, x)
     shifted, _, r = reduced(tl.where(floor > x, floor, x))
     rest = expm1_rest(r)
-    reduced_high = tl.fma(rest, r, r)
-    reduced_low = tl.fma(rest, r, r - reduced_high)
     power = power_of_two(shifted, 0)
-    less_one = power - 1.0
-    high = tl.fma(power, reduced_high, less_one)
-    # power * reduced_high is exact, and no larger than less_one unless that is 0: a Fast2Sum.
-    low = tl.fma(power, reduced_high, less_one - high)
-    return high, tl.fma(power, reduced_low, low)
+    less_power = 1.0 - power
+    scaled = power * r  # exact
+    high = less_power - tl.fma(rest, scaled, scaled)
+    # Both differences are exact, so low is what high lacks, rounded once.
+    low = tl.fma(negated(rest), scaled, (less_power - high) - scaled)
+    return high, low
 
 
 @triton.jit
 def elu_value(x, slope):
-    high, low = expm1_negative(x)
+    high, low = less_expm1(x)
     magnitude = tl.abs(slope)
     y = tl.fma(magnitude, high, magnitude * low)
     # The sign is x's times the slope's, that of a zero too.
@@ -60,10 +59,10 @@ def elu_derivative(x, fraction, exponent, floor):
 
 @triton.jit
 def selu_value(x):
-    high, low = expm1_negative(x)
+    high, low = less_expm1(x)
     slope = of_type(tables.SELU_SLOPE_HIGH_FLOAT, tables.SELU_SLOPE_HIGH_DOUBLE, x)
     rest = tl.fma(of_type(tables.SELU_SLOPE_LOW_FLOAT, tables.SELU_SLOPE_LOW_DOUBLE, x), high, slope * low)
-    below = tl.fma(slope, high, rest)
+    below = negated(tl.fma(slope, high, rest))
     scale = of_type(tables.SELU_SCALE_HIGH_FLOAT, tables.SELU_SCALE_HIGH_DOUBLE, x)
     above = tl.fma(scale, x, of_type(tables.SELU_SCALE_LOW_FLOAT, tables.SELU_SCALE_LOW_DOUBLE, x) * x)
     return tl.where(x < 0, below, above)
