@@ -70,9 +70,18 @@ struct Kernels {
                                    std::size_t n);
   // Element type -> arithmetic type
   void (*widen[type_count])(void* wide, const void* narrow, std::size_t n);
-  // Slopes of the elements first, first + 1, ... in the type given (float or double)
-  void (*draw_float)(float* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
-  void (*draw_double)(double* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
+  // As scale and scale_pullback, with the slopes of the elements first, first + 1, ...
+  void (*drawn_scale[type_count])(void* y, const void* x, std::uint64_t first, std::size_t n, const SlopeRange&,
+                                  Access);
+  void (*drawn_pullback[type_count])(void* dx, const void* g, const void* x, std::uint64_t first, std::size_t n,
+                                     const SlopeRange&, Access);
+  // The slopes themselves
+  void (*draw)(float* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
+  // Slopes of a tile, row after row: the index counts by one from row to row, by `step` from column to column.
+  void (*draw_tile_float)(float* slopes, std::uint64_t first, std::uint64_t step, std::size_t rows, std::size_t cols,
+                          const SlopeRange&);
+  void (*draw_tile_double)(double* slopes, std::uint64_t first, std::uint64_t step, std::size_t rows, std::size_t cols,
+                           const SlopeRange&);
 };
 
 extern const Kernels kernels_baseline;
