@@ -11,10 +11,11 @@ namespace rectifier {
 namespace {
 
 // Elements of a tile that needs room of its own: five such rooms of doubles fit into the L2 cache of any current CPU.
-constexpr std::ptrdiff_t packed_tile = 1024;
+constexpr std::ptrdiff_t packed_tile = 1024, room_bytes = packed_tile * 8;
 constexpr std::ptrdiff_t square_side = 32;
-// The same where slopes are drawn: long rows, for which registers of slopes are used whole.
-constexpr std::ptrdiff_t drawn_rows = 16, drawn_cols = 64;
+// The same where slopes are drawn: long rows, for which registers of slopes are used whole, and as many as the room of
+// slopes holds.
+constexpr std::ptrdiff_t drawn_cols = 64;
 // Rows below this length are not worth a kernel call each: their slopes are written out instead.
 constexpr std::ptrdiff_t shortest_row = 128;
 // Elements of a tile that lies in one piece: few enough that two threads share 1e5 elements evenly.
@@ -24,7 +25,7 @@ constexpr std::size_t prefetch_from = std::size_t{1} << 22;
 constexpr std::size_t stream_from = std::size_t{1} << 24;
 
 struct alignas(64) Room {
-  char bytes[packed_tile * 8];
+  char bytes[room_bytes];
 };
 
 /// Scratch memory of one thread's share of the work.
@@ -105,7 +106,7 @@ class Elementwise {
                              (stride(slopes, inner_) != unit(slopes) || slope_room_needed());
     if (crossing >= 0) {
       cols_ = work_.drawn ? drawn_cols : square_side;
-      rows_ = work_.drawn ? drawn_rows : square_side;
+      rows_ = work_.drawn ? room_bytes / slope_bytes() / drawn_cols : square_side;
       across_ = work_.drawn && has_whole_rows() && stride(position, row_) == 1;
     } else if (in_one_piece() && rows_adjoin() && length <= packed_tile &&
                (stride(slopes, inner_) == 0 ? length >= shortest_row : stride(slopes, row_) == 0)) {
@@ -135,6 +136,7 @@ class Elementwise {
     }
   }
 
+  std::ptrdiff_t slope_bytes() const { return static_cast<std::ptrdiff_t>(slope_size(work_.type)); }
   bool slope_room_needed() const { return item_size(work_.slope_type) != slope_size(work_.type); }
 
   double nanoseconds() const {
@@ -278,11 +280,11 @@ class Elementwise {
   /// A tile whose rows lie in one piece each, while the index counts from row to row.
   void process_across(const Tile& tile, Rooms& rooms) const {
     const char* s = draw_slopes(tile, rooms);
-    const auto bytes = tile.cols * static_cast<std::ptrdiff_t>(slope_size(work_.type));
+    const std::ptrdiff_t bytes = tile.cols * slope_bytes();
     for (std::ptrdiff_t row = 0; row < tile.rows; ++row, s += bytes) {
       const char* g = work_.backward ? at(upstream, tile) + row * stride(upstream, row_) : nullptr;
       scale(at(out, tile) + row * stride(out, row_), g, at(input, tile) + row * stride(input, row_), s,
-            static_cast<std::size_t>(tile.cols), access_);
+            static_cast<std::size_t>(tile.cols), prefetched);
     }
   }
 
