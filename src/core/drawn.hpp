@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "loops.hpp"
 #include "philox.hpp"
@@ -153,29 +154,51 @@ class Columns {
   u64 products_[2];
   float odd_[width], second_half_[width];
 };
+#endif
 
-template <class S>
-RECTIFIER_INLINE void store_columns(S* to, f32 row, std::size_t n) {
-  using V = typename Arithmetic<S>::lanes;
-  V parts[f32::width / V::width];
-  widen_slopes(row, parts);
-  for (V part : parts) {
-    if (n >= V::width) {
-      store(to, part);
-      to += V::width;
-      n -= V::width;
-    } else if (n > 0) {
-      return store_part(to, part, n);
+/// Rows of a matrix, `pitch` bytes apart.
+template <class E>
+struct Matrix {
+  E* data;
+  std::ptrdiff_t pitch;
+  RECTIFIER_INLINE_MEMBER E* at(std::size_t row, std::size_t col) const {
+    using Byte = std::conditional_t<std::is_const_v<E>, const char, char>;
+    return reinterpret_cast<E*>(reinterpret_cast<Byte*>(data) + static_cast<std::ptrdiff_t>(row) * pitch) + col;
+  }
+};
+
+/// y[i] = compute(in[i]..., slopes[i]) for at most as many elements as there are slopes.
+template <class V, class E, class Compute, class... In>
+RECTIFIER_INLINE void use_row(E* y, f32 slopes, std::size_t n, const Compute& compute, const In*... in) {
+  constexpr std::size_t parts = f32::width / V::width;
+  V part[parts];
+  widen_slopes(slopes, part);
+  for (std::size_t p = 0, at = 0; p < parts; ++p, at += V::width) {
+    if (n >= at + V::width) {
+      store(y + at, compute(load<V>(in + at)..., part[p]));
+    } else if (n > at) {
+      store_part(y + at, compute(load_part<V>(in + at, n - at)..., part[p]), n - at);
     }
   }
 }
 
-template <bool aligned, class S>
-inline void draw_columns(S* slopes, Columns columns, const Rounds& rounds, const SlopeMap& map, std::size_t rows,
-                         std::size_t cols, std::size_t pitch) {
+#if RECTIFIER_LEVEL >= 3
+/// What the next tile along the rows will read.
+template <class E>
+RECTIFIER_INLINE void prefetch_tile(const E* p) {
+#if defined(__GNUC__) || defined(__clang__)
+  __builtin_prefetch(reinterpret_cast<const char*>(p) + 256, 0, 3);
+#else
+  (void)p;
+#endif
+}
+
+template <bool aligned, class V, class E, class Compute, class... In>
+inline void run_columns(Matrix<E> y, std::size_t col, Columns columns, const Rounds& rounds, const SlopeMap& map,
+                        std::size_t height, std::size_t width, const Compute& compute, Matrix<In>... in) {
   f32 drawn[8], row[4];
   if (!aligned) columns.next(rounds, map, drawn + 4);
-  for (std::size_t r = 0; r < rows; r += 4) {
+  for (std::size_t r = 0; r < height; r += 4) {
     if constexpr (aligned) {
       columns.next(rounds, map, row);
     } else {
@@ -183,49 +206,80 @@ inline void draw_columns(S* slopes, Columns columns, const Rounds& rounds, const
       columns.next(rounds, map, drawn + 4);
       columns.align(drawn, row);
     }
-    for (std::size_t k = 0; k < 4 && r + k < rows; ++k) store_columns(slopes + (r + k) * pitch, row[k], cols);
+    for (std::size_t k = 0; k < 4 && r + k < height; ++k) {
+      (prefetch_tile(in.at(r + k, col)), ...);
+      prefetch_tile(y.at(r + k, col));
+      use_row<V>(y.at(r + k, col), row[k], width, compute, in.at(r + k, col)...);
+    }
   }
 }
 #endif
 
 /// A block at a time.
-template <class S>
-void draw_tile_by_blocks(S* slopes, std::uint64_t first, std::uint64_t step, std::size_t rows, std::size_t cols,
-                         const SlopeRange& range) {
+template <class V, class E, class Compute, class... In>
+inline void run_blocks(Matrix<E> y, std::uint64_t first, const TileIndex& tile, const SlopeRange& range,
+                       const Compute& compute, Matrix<In>... in) {
   const SlopeMap map(range);
-  for (std::size_t c = 0; c < cols; ++c, first += step) {
+  for (std::size_t c = 0; c < tile.cols; ++c, first += tile.step) {
     std::uint32_t words[4];
-    for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t r = 0; r < tile.rows; ++r) {
       const std::uint64_t index = first + r;
       if (r == 0 || index % 4 == 0) philox_block(index / 4, range.key, words);
-      float lanes[f32::width];
-      store(static_cast<float*>(lanes), map(f32(static_cast<float>(words[index % 4] >> 8))));
-      slopes[r * cols + c] = static_cast<S>(lanes[0]);
+      use_row<V>(y.at(r, c), map(f32(static_cast<float>(words[index % 4] >> 8))), 1, compute, in.at(r, c)...);
     }
   }
 }
 
-/// Slopes for a tile, row after row: the index counts by one from row to row, and by `step` from column to column.
-template <class S>
-void draw_tile(S* slopes, std::uint64_t first, std::uint64_t step, std::size_t rows, std::size_t cols,
-               const SlopeRange& range) {
+/// y = compute(in..., slope) for a tile that lies across the index.
+template <class V, class E, class Compute, class... In>
+inline void run_across(Matrix<E> y, std::uint64_t first, const TileIndex& tile, const SlopeRange& range,
+                       const Compute& compute, Matrix<In>... in) {
 #if RECTIFIER_LEVEL >= 3
   // From the first index to the last one, in either order, and on to the end of the block after it.
-  const std::uint64_t other = first + (cols - 1) * step;
-  const std::uint64_t least = first < other ? first : other, most = (first < other ? other : first) + rows + 7;
+  const std::uint64_t other = first + (tile.cols - 1) * tile.step;
+  const std::uint64_t least = first < other ? first : other, most = (first < other ? other : first) + tile.rows + 7;
   if (least >> 34 == most >> 34) {
     const SlopeMap map(range);
     const Rounds rounds(range.key, least / 4);
-    const bool aligned = first % 4 == 0 && (step % 4 == 0 || cols == 1);
-    for (std::size_t c = 0; c < cols; c += Columns::width) {
-      const Columns columns(first + c * step, step);
-      (aligned ? draw_columns<true, S> : draw_columns<false, S>)(slopes + c, columns, rounds, map, rows, cols - c,
-                                                                 cols);
+    const bool aligned = first % 4 == 0 && (tile.step % 4 == 0 || tile.cols == 1);
+    for (std::size_t c = 0; c < tile.cols; c += Columns::width) {
+      const Columns columns(first + c * tile.step, tile.step);
+      if (aligned) {
+        run_columns<true, V>(y, c, columns, rounds, map, tile.rows, tile.cols - c, compute, in...);
+      } else {
+        run_columns<false, V>(y, c, columns, rounds, map, tile.rows, tile.cols - c, compute, in...);
+      }
     }
     return;
   }
 #endif
-  draw_tile_by_blocks(slopes, first, step, rows, cols, range);
+  run_blocks<V>(y, first, tile, range, compute, in...);
+}
+
+template <class E>
+void across_scale_loop(void* y, const void* x, std::uint64_t first, const TileIndex& tile, const SlopeRange& range) {
+  using V = typename Arithmetic<E>::lanes;
+  run_across<V>(
+      Matrix<E>{static_cast<E*>(y), tile.out}, first, tile, range,
+      [](V v, V s) RECTIFIER_INLINE_LAMBDA { return leaky_value(v, s); },
+      Matrix<const E>{static_cast<const E*>(x), tile.input});
+}
+
+template <class E>
+void across_pullback_loop(void* dx, const void* g, const void* x, std::uint64_t first, const TileIndex& tile,
+                          const SlopeRange& range) {
+  using V = typename Arithmetic<E>::lanes;
+  run_across<V>(
+      Matrix<E>{static_cast<E*>(dx), tile.out}, first, tile, range,
+      [](V u, V v, V s) RECTIFIER_INLINE_LAMBDA { return leaky_pullback(u, v, s); },
+      Matrix<const E>{static_cast<const E*>(g), tile.upstream}, Matrix<const E>{static_cast<const E*>(x), tile.input});
+}
+
+template <class S>
+void draw_across(S* slopes, std::uint64_t first, const TileIndex& tile, const SlopeRange& range) {
+  using V = typename Arithmetic<S>::lanes;
+  run_across<V>(
+      Matrix<S>{slopes, tile.out}, first, tile, range, [](V slope) RECTIFIER_INLINE_LAMBDA { return slope; });
 }
 
 }  // namespace rectifier::RECTIFIER_TARGET

@@ -242,21 +242,16 @@ class Elementwise {
   }
 
   const char* draw_slopes(const Tile& tile, Rooms& rooms) const {
-    const auto draw = [&](std::ptrdiff_t row, std::ptrdiff_t rows) {
-      const auto step = static_cast<std::uint64_t>(stride(position, inner_));
-      const auto height = static_cast<std::size_t>(rows), width = static_cast<std::size_t>(tile.cols);
+    const bool at_once = stride(position, row_) == 1;
+    const TileIndex part{static_cast<std::size_t>(at_once ? tile.rows : 1), static_cast<std::size_t>(tile.cols),
+                         static_cast<std::uint64_t>(stride(position, inner_)), tile.cols * slope_bytes(), 0, 0};
+    char* to = rooms.slopes.bytes;
+    for (std::ptrdiff_t row = 0; row < (at_once ? 1 : tile.rows); ++row, to += part.out) {
       if (work_.type == float64) {
-        auto* to = reinterpret_cast<double*>(rooms.slopes.bytes) + row * tile.cols;
-        kernels_.draw_tile_double(to, index(tile, row), step, height, width, work_.range);
+        kernels_.draw_across_double(reinterpret_cast<double*>(to), index(tile, row), part, work_.range);
       } else {
-        auto* to = reinterpret_cast<float*>(rooms.slopes.bytes) + row * tile.cols;
-        kernels_.draw_tile_float(to, index(tile, row), step, height, width, work_.range);
+        kernels_.draw_across_float(reinterpret_cast<float*>(to), index(tile, row), part, work_.range);
       }
-    };
-    if (stride(position, row_) == 1) {
-      draw(0, tile.rows);
-    } else {
-      for (std::ptrdiff_t row = 0; row < tile.rows; ++row) draw(row, 1);
     }
     return rooms.slopes.bytes;
   }
@@ -278,13 +273,18 @@ class Elementwise {
   }
 
   /// A tile whose rows lie in one piece each, while the index counts from row to row.
-  void process_across(const Tile& tile, Rooms& rooms) const {
-    const char* s = draw_slopes(tile, rooms);
-    const std::ptrdiff_t bytes = tile.cols * slope_bytes();
-    for (std::ptrdiff_t row = 0; row < tile.rows; ++row, s += bytes) {
-      const char* g = work_.backward ? at(upstream, tile) + row * stride(upstream, row_) : nullptr;
-      scale(at(out, tile) + row * stride(out, row_), g, at(input, tile) + row * stride(input, row_), s,
-            static_cast<std::size_t>(tile.cols), prefetched);
+  void process_across(const Tile& tile) const {
+    const TileIndex part{static_cast<std::size_t>(tile.rows),
+                         static_cast<std::size_t>(tile.cols),
+                         static_cast<std::uint64_t>(stride(position, inner_)),
+                         stride(out, row_),
+                         stride(input, row_),
+                         stride(upstream, row_)};
+    if (work_.backward) {
+      kernels_.across_pullback[work_.type](at(out, tile), at(upstream, tile), at(input, tile), index(tile, 0), part,
+                                           work_.range);
+    } else {
+      kernels_.across_scale[work_.type](at(out, tile), at(input, tile), index(tile, 0), part, work_.range);
     }
   }
 
@@ -333,7 +333,7 @@ class Elementwise {
 
   void process(const Tile& tile, Rooms& rooms) const {
     if (by_rows_) return process_rows(tile, rooms);
-    if (across_) return process_across(tile, rooms);
+    if (across_) return process_across(tile);
     const auto n = static_cast<std::size_t>(tile.rows * tile.cols);
     const char* x = work_.signs != nullptr ? gather_signs(tile, rooms.input) : gather(input, tile, rooms.input);
     const char* g = work_.backward ? gather(upstream, tile, rooms.upstream) : nullptr;

@@ -61,8 +61,10 @@ static constexpr Kernels table = {RECTIFIER_STRING(RECTIFIER_TARGET),
                                   RECTIFIER_EACH_TYPE(drawn_scale_loop),
                                   RECTIFIER_EACH_TYPE(drawn_pullback_loop),
                                   draw,
-                                  draw_tile<float>,
-                                  draw_tile<double>};
+                                  RECTIFIER_EACH_TYPE(across_scale_loop),
+                                  RECTIFIER_EACH_TYPE(across_pullback_loop),
+                                  draw_across<float>,
+                                  draw_across<double>};
 }  // namespace RECTIFIER_TARGET
 
 extern const Kernels RECTIFIER_JOIN(kernels_, RECTIFIER_TARGET);
