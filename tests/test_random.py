@@ -164,7 +164,8 @@ def test_the_core_draws_any_stretch(cpu_target, first):
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_tiles_across_the_index_have_its_slopes(cpu_target, dtype, first, steps, order):
     for shape in ((1, 70), (3, 15), (4, 16), (33, 17), (35, 65), (66, 129)):
-        places = first + 70 + sum(np.arange(n).reshape(s) * step for n, s, step in zip(shape, [(-1, 1), (1, -1)], steps, strict=True))
+        rows, cols = (np.arange(n) * step for n, step in zip(shape, steps, strict=True))
+        places = first + 70 + rows[:, None] + cols
         least = int(places.min())
         slopes = generator.slopes(least, int(places.max()) - least + 1, 7, 0.125, 0.25)[places - least].astype(dtype)
         data, head = np.random.default_rng(1).standard_normal((2, *shape)).astype(dtype)

@@ -93,8 +93,8 @@ void drawn_scale_loop(void* y, const void* x, std::uint64_t first, std::size_t n
                       Access access) {
   using V = typename Arithmetic<E>::lanes;
   run_drawn<V>(
-      access, static_cast<E*>(y), first, n, range,
-      [](V v, V s) RECTIFIER_INLINE_LAMBDA { return leaky_value(v, s); }, static_cast<const E*>(x));
+      access, static_cast<E*>(y), first, n, range, [](V v, V s) RECTIFIER_INLINE_LAMBDA { return leaky_value(v, s); },
+      static_cast<const E*>(x));
 }
 
 template <class E>
@@ -278,8 +278,7 @@ void across_pullback_loop(void* dx, const void* g, const void* x, std::uint64_t 
 template <class S>
 void draw_across(S* slopes, std::uint64_t first, const TileIndex& tile, const SlopeRange& range) {
   using V = typename Arithmetic<S>::lanes;
-  run_across<V>(
-      Matrix<S>{slopes, tile.out}, first, tile, range, [](V slope) RECTIFIER_INLINE_LAMBDA { return slope; });
+  run_across<V>(Matrix<S>{slopes, tile.out}, first, tile, range, [](V slope) RECTIFIER_INLINE_LAMBDA { return slope; });
 }
 
 }  // namespace rectifier::RECTIFIER_TARGET

@@ -85,9 +85,7 @@ class Elementwise {
     return work_.signs == nullptr;
   }
 
-  bool in_one_piece() const {
-    return has_whole_rows() && (!work_.drawn || stride(position, inner_) == 1);
-  }
+  bool in_one_piece() const { return has_whole_rows() && (!work_.drawn || stride(position, inner_) == 1); }
 
   /// Whether only the slopes keep the two inner loops from being one.
   bool rows_adjoin() const {
@@ -243,8 +241,12 @@ class Elementwise {
 
   const char* draw_slopes(const Tile& tile, Rooms& rooms) const {
     const bool at_once = stride(position, row_) == 1;
-    const TileIndex part{static_cast<std::size_t>(at_once ? tile.rows : 1), static_cast<std::size_t>(tile.cols),
-                         static_cast<std::uint64_t>(stride(position, inner_)), tile.cols * slope_bytes(), 0, 0};
+    const TileIndex part{static_cast<std::size_t>(at_once ? tile.rows : 1),
+                         static_cast<std::size_t>(tile.cols),
+                         static_cast<std::uint64_t>(stride(position, inner_)),
+                         tile.cols * slope_bytes(),
+                         0,
+                         0};
     char* to = rooms.slopes.bytes;
     for (std::ptrdiff_t row = 0; row < (at_once ? 1 : tile.rows); ++row, to += part.out) {
       if (work_.type == float64) {

@@ -29,15 +29,12 @@ RECTIFIER_INLINE u64 xor3(u64 a, u64 b, u64 c) { return {_mm512_ternarylogic_epi
 RECTIFIER_INLINE u64 multiply_low(u64 a, u64 b) { return {_mm512_mul_epu32(a.v, b.v)}; }
 RECTIFIER_INLINE u64 upper_half(u64 a) { return {_mm512_srli_epi64(a.v, 32)}; }
 /// The same, with anything above it, by a shuffle: not all of these are to wait for the port of the shifts.
-RECTIFIER_INLINE u64 repeat_upper_half(u64 a) {
-  return {_mm512_shuffle_epi32(a.v, static_cast<_MM_PERM_ENUM>(0xF5))};
-}
+RECTIFIER_INLINE u64 repeat_upper_half(u64 a) { return {_mm512_shuffle_epi32(a.v, static_cast<_MM_PERM_ENUM>(0xF5))}; }
 RECTIFIER_INLINE u64 raise(u64 a) { return {_mm512_slli_epi64(a.v, 32)}; }
 /// Counters in the order that makes interleave() give them back one after the other.
 RECTIFIER_INLINE u64 first_counters() { return {_mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0)}; }
 RECTIFIER_INLINE void interleave(u64 a, u64 b, f32& first, f32& second) {
-  const __m512i order =
-      _mm512_broadcast_i32x4(_mm_setr_epi8(5, 6, 7, -1, 1, 2, 3, -1, 13, 14, 15, -1, 9, 10, 11, -1));
+  const __m512i order = _mm512_broadcast_i32x4(_mm_setr_epi8(5, 6, 7, -1, 1, 2, 3, -1, 13, 14, 15, -1, 9, 10, 11, -1));
   first = _mm512_cvtepi32_ps(_mm512_shuffle_epi8(_mm512_unpacklo_epi64(a.v, b.v), order));
   second = _mm512_cvtepi32_ps(_mm512_shuffle_epi8(_mm512_unpackhi_epi64(a.v, b.v), order));
 }
