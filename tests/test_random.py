@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import rectifier
+from rectifier import _core
 from rectifier import random as generator
 from rectifier.parameters import LOWER_BOUND, UPPER_BOUND
 from ulp import assert_same_bits
@@ -146,6 +147,35 @@ def test_indices_beyond_32_bits():
     for first in (2**32 - 3, 2**34 - 2, 2**63 + 1, 2**64 - 5):
         expected = [exact_slope(first + i, 7, 0.125, 0.25) for i in range(5)]
         assert_same_bits(generator.slopes(first, 5, 7, 0.125, 0.25), np.array(expected, np.float32))
+
+
+# Around whole registers and their multiples, and where the upper half of the counter changes.
+@pytest.mark.parametrize("first", [0, 1, 2, 3, 2**34 - 66, 2**34 - 3, 2**34, 2**63 + 1])
+def test_the_core_draws_any_stretch(cpu_target, first):
+    for count in (1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 129, 200):
+        drawn = np.empty(count, np.float32)
+        _core.draw_slopes(drawn, 7, 0.125, 0.25, first)
+        assert_same_bits(drawn, generator.slopes(first, count, 7, 0.125, 0.25))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("first", [0, 1, 2**34 - 3000])
+@pytest.mark.parametrize("steps", [(1, 64), (1, 67), (67, 1), (3, 200), (200, 3), (-1, 70)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_tiles_across_the_index_have_its_slopes(cpu_target, dtype, first, steps, order):
+    for shape in ((1, 70), (3, 15), (4, 16), (33, 17), (35, 65), (66, 129)):
+        rows, cols = (np.arange(n) * step for n, step in zip(shape, steps, strict=True))
+        places = first + 70 + rows[:, None] + cols
+        least = int(places.min())
+        slopes = generator.slopes(least, int(places.max()) - least + 1, 7, 0.125, 0.25)[places - least].astype(dtype)
+        data, head = np.random.default_rng(1).standard_normal((2, *shape)).astype(dtype)
+        data, head = np.asarray(data, order=order), np.asarray(head, order=order)
+        out, gradient = np.empty_like(data), np.empty_like(data)
+        numbering = {"key": 7, "lower": 0.125, "upper": 0.25, "first": first + 70, "steps": steps}
+        _core.apply(0, out, data, **numbering)
+        _core.apply(0, gradient, data, head, **numbering)
+        assert_same_bits(out, np.where(data > 0, data, slopes * data))
+        assert_same_bits(gradient, np.where(data > 0, head, slopes * head))
 
 
 def test_keys_and_indices_are_told_apart():

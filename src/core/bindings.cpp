@@ -144,7 +144,7 @@ void draw_slopes(nb::handle out_, std::uint64_t key, double lower, double upper,
   constexpr std::size_t share = 1 << 14;
   auto body = [&](std::size_t task) {
     const std::size_t from = task * share, count = n - from < share ? n - from : share;
-    kernels().draw_float(slopes + from, first + from, count, range);
+    kernels().draw(slopes + from, first + from, count, range);
   };
   parallel_for((n + share - 1) / share, threads_for(0.5 * static_cast<double>(n)), body);
 }

@@ -11,8 +11,11 @@ namespace rectifier {
 namespace {
 
 // Elements of a tile that needs room of its own: five such rooms of doubles fit into the L2 cache of any current CPU.
-constexpr std::ptrdiff_t packed_tile = 1024;
+constexpr std::ptrdiff_t packed_tile = 1024, room_bytes = packed_tile * 8;
 constexpr std::ptrdiff_t square_side = 32;
+// The same where slopes are drawn: long rows, for which registers of slopes are used whole, and as many as the room of
+// slopes holds.
+constexpr std::ptrdiff_t drawn_cols = 64;
 // Rows below this length are not worth a kernel call each: their slopes are written out instead.
 constexpr std::ptrdiff_t shortest_row = 128;
 // Elements of a tile that lies in one piece: few enough that two threads share 1e5 elements evenly.
@@ -22,7 +25,7 @@ constexpr std::size_t prefetch_from = std::size_t{1} << 22;
 constexpr std::size_t stream_from = std::size_t{1} << 24;
 
 struct alignas(64) Room {
-  char bytes[packed_tile * 8];
+  char bytes[room_bytes];
 };
 
 /// Scratch memory of one thread's share of the work.
@@ -76,11 +79,13 @@ class Elementwise {
     return -1;
   }
 
-  bool in_one_piece() const {
+  bool has_whole_rows() const {
     for (Role role : {out, input, upstream})
       if (nest_.used[role] && stride(role, inner_) != item_) return false;
-    return work_.signs == nullptr && !work_.drawn;
+    return work_.signs == nullptr;
   }
+
+  bool in_one_piece() const { return has_whole_rows() && (!work_.drawn || stride(position, inner_) == 1); }
 
   /// Whether only the slopes keep the two inner loops from being one.
   bool rows_adjoin() const {
@@ -95,11 +100,12 @@ class Elementwise {
     const std::ptrdiff_t length = nest_.shape[inner_];
     const int crossing = crossing_loop();
     row_ = crossing >= 0 ? crossing : inner_ - 1;
-    const bool slopes_vary = work_.drawn || (nest_.used[slopes] && stride(slopes, inner_) != 0 &&
-                                             (stride(slopes, inner_) != unit(slopes) || slope_room_needed()));
+    const bool slopes_vary = nest_.used[slopes] && stride(slopes, inner_) != 0 &&
+                             (stride(slopes, inner_) != unit(slopes) || slope_room_needed());
     if (crossing >= 0) {
-      cols_ = square_side;
-      rows_ = square_side;
+      cols_ = work_.drawn ? drawn_cols : square_side;
+      rows_ = work_.drawn ? room_bytes / slope_bytes() / drawn_cols : square_side;
+      across_ = work_.drawn && has_whole_rows() && stride(position, row_) == 1;
     } else if (in_one_piece() && rows_adjoin() && length <= packed_tile &&
                (stride(slopes, inner_) == 0 ? length >= shortest_row : stride(slopes, row_) == 0)) {
       by_rows_ = true;
@@ -128,6 +134,7 @@ class Elementwise {
     }
   }
 
+  std::ptrdiff_t slope_bytes() const { return static_cast<std::ptrdiff_t>(slope_size(work_.type)); }
   bool slope_room_needed() const { return item_size(work_.slope_type) != slope_size(work_.type); }
 
   double nanoseconds() const {
@@ -228,42 +235,59 @@ class Elementwise {
     return rooms.slopes.bytes;
   }
 
-  void draw(void* to, std::uint64_t first, std::ptrdiff_t n) const {
-    if (work_.type == float64) {
-      kernels_.draw_double(static_cast<double*>(to), first, static_cast<std::size_t>(n), work_.range);
-    } else {
-      kernels_.draw_float(static_cast<float*>(to), first, static_cast<std::size_t>(n), work_.range);
+  std::uint64_t index(const Tile& tile, std::ptrdiff_t row) const {
+    return work_.first + static_cast<std::uint64_t>(tile.offset[position] + row * stride(position, row_));
+  }
+
+  const char* draw_slopes(const Tile& tile, Rooms& rooms) const {
+    const bool at_once = stride(position, row_) == 1;
+    const TileIndex part{static_cast<std::size_t>(at_once ? tile.rows : 1),
+                         static_cast<std::size_t>(tile.cols),
+                         static_cast<std::uint64_t>(stride(position, inner_)),
+                         tile.cols * slope_bytes(),
+                         0,
+                         0};
+    char* to = rooms.slopes.bytes;
+    for (std::ptrdiff_t row = 0; row < (at_once ? 1 : tile.rows); ++row, to += part.out) {
+      if (work_.type == float64) {
+        kernels_.draw_across_double(reinterpret_cast<double*>(to), index(tile, row), part, work_.range);
+      } else {
+        kernels_.draw_across_float(reinterpret_cast<float*>(to), index(tile, row), part, work_.range);
+      }
+    }
+    return rooms.slopes.bytes;
+  }
+
+  /// A tile in one piece, or in its room, with the slopes of its index.
+  void scale_drawn(char* y, const char* g, const char* x, const Tile& tile, Rooms& rooms, Access access) const {
+    const bool whole = contiguous(position, tile);
+    const auto n = static_cast<std::size_t>(tile.cols * tile.rows);
+    if (!whole && stride(position, inner_) != 1) return scale(y, g, x, draw_slopes(tile, rooms), n, access);
+    const std::size_t length = whole ? n : static_cast<std::size_t>(tile.cols);
+    const auto bytes = static_cast<std::ptrdiff_t>(length) * item_;
+    for (std::ptrdiff_t row = 0; row < (whole ? 1 : tile.rows); ++row, y += bytes, x += bytes) {
+      if (work_.backward) {
+        kernels_.drawn_pullback[work_.type](y, g + row * bytes, x, index(tile, row), length, work_.range, access);
+      } else {
+        kernels_.drawn_scale[work_.type](y, x, index(tile, row), length, work_.range, access);
+      }
     }
   }
 
-  /// Draws along the loop in which the index counts by one, and turns the tile if that is not the inner one.
-  const char* draw_slopes(const Tile& tile, Rooms& rooms) const {
-    const auto first = work_.first + static_cast<std::uint64_t>(tile.offset[position]);
-    const auto size = static_cast<std::ptrdiff_t>(slope_size(work_.type));
-    if (contiguous(position, tile)) {
-      draw(rooms.slopes.bytes, first, tile.rows * tile.cols);
-      return rooms.slopes.bytes;
+  /// A tile whose rows lie in one piece each, while the index counts from row to row.
+  void process_across(const Tile& tile) const {
+    const TileIndex part{static_cast<std::size_t>(tile.rows),
+                         static_cast<std::size_t>(tile.cols),
+                         static_cast<std::uint64_t>(stride(position, inner_)),
+                         stride(out, row_),
+                         stride(input, row_),
+                         stride(upstream, row_)};
+    if (work_.backward) {
+      kernels_.across_pullback[work_.type](at(out, tile), at(upstream, tile), at(input, tile), index(tile, 0), part,
+                                           work_.range);
+    } else {
+      kernels_.across_scale[work_.type](at(out, tile), at(input, tile), index(tile, 0), part, work_.range);
     }
-    const bool along = stride(position, inner_) == 1 || tile.cols == 1;
-    const bool across = !along && (stride(position, row_) == 1 || tile.rows == 1);
-    const std::ptrdiff_t runs = along ? tile.rows : tile.cols;
-    const std::ptrdiff_t length = along ? tile.cols : tile.rows;
-    const std::ptrdiff_t run_step = along ? stride(position, row_) : stride(position, inner_);
-    const std::ptrdiff_t step = along ? stride(position, inner_) : stride(position, row_);
-    char* to = along ? rooms.slopes.bytes : rooms.draws.bytes;
-    for (std::ptrdiff_t r = 0; r < runs; ++r) {
-      const std::uint64_t start = first + static_cast<std::uint64_t>(r * run_step);
-      if (along || across) {
-        draw(to + r * length * size, start, length);
-      } else {
-        for (std::ptrdiff_t k = 0; k < length; ++k)
-          draw(to + (r * length + k) * size, start + static_cast<std::uint64_t>(k * step), 1);
-      }
-    }
-    if (!along)
-      copy_tile(static_cast<std::size_t>(size), rooms.slopes.bytes, size * tile.cols, size, to, size, size * tile.rows,
-                tile.rows, tile.cols);
-    return rooms.slopes.bytes;
   }
 
   /// A tile in one piece whose slopes are one for each row, or the same for every row.
@@ -311,6 +335,7 @@ class Elementwise {
 
   void process(const Tile& tile, Rooms& rooms) const {
     if (by_rows_) return process_rows(tile, rooms);
+    if (across_) return process_across(tile);
     const auto n = static_cast<std::size_t>(tile.rows * tile.cols);
     const char* x = work_.signs != nullptr ? gather_signs(tile, rooms.input) : gather(input, tile, rooms.input);
     const char* g = work_.backward ? gather(upstream, tile, rooms.upstream) : nullptr;
@@ -318,7 +343,7 @@ class Elementwise {
     char* y = direct ? at(out, tile) : rooms.out.bytes;
     const Access access = direct ? access_ : cached;
     if (work_.drawn) {
-      scale(y, g, x, draw_slopes(tile, rooms), n, access);
+      scale_drawn(y, g, x, tile, rooms, access);
     } else if (nest_.used[slopes] && !constant_slope(tile)) {
       scale(y, g, x, gather_slopes(tile, rooms), n, access);
     } else {
@@ -337,7 +362,7 @@ class Elementwise {
   std::ptrdiff_t rows_ = 1, cols_ = 1, row_tiles_ = 1, col_tiles_ = 1;
   std::size_t tiles_ = 0;
   Access access_ = cached;
-  bool by_rows_ = false;
+  bool by_rows_ = false, across_ = false;
 };
 
 }  // namespace

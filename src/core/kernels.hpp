@@ -40,6 +40,14 @@ struct Rows {
   std::size_t first_lane, lanes;
 };
 
+// A tile in which the index counts by one from row to row and by `step` from column to column: how far apart its rows
+// are in each array, in bytes.
+struct TileIndex {
+  std::size_t rows, cols;
+  std::uint64_t step;
+  std::ptrdiff_t out, input, upstream;
+};
+
 struct FormulaKernels {
   double nanoseconds;  // of one float's value on one core, roughly
   // y = f(x)
@@ -70,9 +78,19 @@ struct Kernels {
                                    std::size_t n);
   // Element type -> arithmetic type
   void (*widen[type_count])(void* wide, const void* narrow, std::size_t n);
-  // Slopes of the elements first, first + 1, ... in the type given (float or double)
-  void (*draw_float)(float* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
-  void (*draw_double)(double* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
+  // As scale and scale_pullback, with the slopes of the elements first, first + 1, ...
+  void (*drawn_scale[type_count])(void* y, const void* x, std::uint64_t first, std::size_t n, const SlopeRange&,
+                                  Access);
+  void (*drawn_pullback[type_count])(void* dx, const void* g, const void* x, std::uint64_t first, std::size_t n,
+                                     const SlopeRange&, Access);
+  // The slopes themselves
+  void (*draw)(float* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
+  // The same for tiles that lie across the index, and their slopes
+  void (*across_scale[type_count])(void* y, const void* x, std::uint64_t first, const TileIndex&, const SlopeRange&);
+  void (*across_pullback[type_count])(void* dx, const void* g, const void* x, std::uint64_t first, const TileIndex&,
+                                      const SlopeRange&);
+  void (*draw_across_float)(float* slopes, std::uint64_t first, const TileIndex&, const SlopeRange&);
+  void (*draw_across_double)(double* slopes, std::uint64_t first, const TileIndex&, const SlopeRange&);
 };
 
 extern const Kernels kernels_baseline;

@@ -4,9 +4,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "drawn.hpp"
 #include "kernels.hpp"
 #include "loops.hpp"
-#include "philox.hpp"
 #include "sums.hpp"
 
 #define RECTIFIER_EACH_TYPE(loop) {loop<half>, loop<bfloat>, loop<float>, loop<double>}
@@ -58,8 +58,13 @@ static constexpr Kernels table = {RECTIFIER_STRING(RECTIFIER_TARGET),
                                   RECTIFIER_EACH_TYPE(products_loop),
                                   RECTIFIER_EACH_TYPE(own_products_loop),
                                   RECTIFIER_EACH_TYPE(widen_loop),
-                                  draw<float>,
-                                  draw<double>};
+                                  RECTIFIER_EACH_TYPE(drawn_scale_loop),
+                                  RECTIFIER_EACH_TYPE(drawn_pullback_loop),
+                                  draw,
+                                  RECTIFIER_EACH_TYPE(across_scale_loop),
+                                  RECTIFIER_EACH_TYPE(across_pullback_loop),
+                                  draw_across<float>,
+                                  draw_across<double>};
 }  // namespace RECTIFIER_TARGET
 
 extern const Kernels RECTIFIER_JOIN(kernels_, RECTIFIER_TARGET);
