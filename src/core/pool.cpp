@@ -74,15 +74,29 @@ bool spin_until(const Condition& condition) {
 }
 
 constexpr int most_threads = 1024;
+constexpr std::size_t most_ranges = 64;
 
+/// Tasks in as many ranges as threads. Each thread begins with a range of its own, the same in every call, so that it
+/// finds in its own cache what it wrote there in the call before; then it helps with the others.
 struct Job {
   TaskFunction function;
   void* context;
   std::size_t tasks;
-  std::atomic<std::size_t> next{0};
+  std::size_t ranges;
+  std::atomic<std::size_t> taken[most_ranges] = {};
 
-  void work() {
-    for (std::size_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) function(context, task);
+  Job(TaskFunction work_on, void* with, std::size_t count, int threads)
+      : function(work_on), context(with), tasks(count), ranges(static_cast<std::size_t>(threads)) {
+    if (ranges > most_ranges) ranges = most_ranges;
+  }
+
+  void work(std::size_t thread) {
+    for (std::size_t k = 0; k < ranges; ++k) {
+      const std::size_t range = (thread + k) % ranges;
+      const std::size_t begin = tasks * range / ranges, end = tasks * (range + 1) / ranges;
+      for (std::size_t task; (task = begin + taken[range].fetch_add(1, std::memory_order_relaxed)) < end;)
+        function(context, task);
+    }
   }
 };
 
@@ -105,9 +119,9 @@ class Pool {
 
   void run(Job& job, int helpers) {
     std::unique_lock<std::mutex> caller(callers_, std::try_to_lock);
-    if (!caller.owns_lock()) return job.work();
+    if (!caller.owns_lock()) return job.work(0);
     helpers = start(helpers);
-    if (helpers == 0) return job.work();
+    if (helpers == 0) return job.work(0);
     {
       std::lock_guard<std::mutex> lock(mutex_);
       job_ = &job;
@@ -116,7 +130,7 @@ class Pool {
     }
     for (int k = 0; k < started_; ++k) places_[k].make_way();
     for (int k = 0; k < helpers; ++k) wake_.notify_one();
-    job.work();
+    job.work(0);
     std::unique_lock<std::mutex> lock(mutex_);
     openings_ = 0;
     job_ = nullptr;
@@ -132,7 +146,7 @@ class Pool {
   int start(int wanted) {
     while (started_ < wanted) {
       try {
-        std::thread([this, place = &places_[started_]] { serve(*place); }).detach();
+        std::thread([this, number = started_ + 1] { serve(static_cast<std::size_t>(number)); }).detach();
       } catch (const std::system_error&) {
         break;  // no more threads to be had: the work is done by those that are there
       }
@@ -141,8 +155,9 @@ class Pool {
     return started_ < wanted ? started_ : wanted;
   }
 
-  [[noreturn]] void serve(Place& place) {
-    place.name_thread();
+  /// What a thread of the pool does for ever; its caller is number 0.
+  [[noreturn]] void serve(std::size_t number) {
+    places_[number - 1].name_thread();
     std::uint64_t seen = 0;
     const auto called = [this, &seen] { return generation_.load(std::memory_order_acquire) != seen; };
     for (;;) {
@@ -157,7 +172,7 @@ class Pool {
       working_.fetch_add(1, std::memory_order_relaxed);
       Job* job = job_;
       lock.unlock();
-      job->work();
+      job->work(number);
       lock.lock();
       if (working_.fetch_sub(1, std::memory_order_release) == 1) idle_.notify_one();
     }
@@ -224,10 +239,13 @@ int threads_for(double nanoseconds) {
 }
 
 void run_tasks(std::size_t tasks, int threads, TaskFunction function, void* context) {
-  Job job{function, context, tasks};
   if (threads > most_threads) threads = most_threads;
   if (static_cast<std::size_t>(threads) > tasks) threads = static_cast<int>(tasks);
-  if (threads <= 1) return job.work();
+  if (threads <= 1) {
+    for (std::size_t task = 0; task < tasks; ++task) function(context, task);
+    return;
+  }
+  Job job(function, context, tasks, threads);
   pool().run(job, threads - 1);
 }
 
