@@ -101,17 +101,19 @@ class Elementwise {
     row_ = crossing >= 0 ? crossing : inner_ - 1;
     const bool slopes_vary = work_.drawn || (nest_.used[slopes] && stride(slopes, inner_) != 0 &&
                                              (stride(slopes, inner_) != unit(slopes) || slope_room_needed()));
+    bool in_place = false;
     if (crossing >= 0) {
       cols_ = square_side;
       rows_ = square_side;
     } else if (in_one_piece() && rows_adjoin() && length <= packed_tile &&
                (stride(slopes, inner_) == 0 ? length >= shortest_row : stride(slopes, row_) == 0)) {
-      by_rows_ = true;
+      by_rows_ = in_place = true;
       cols_ = length;
       rows_ = whole_tile / length;
     } else if (in_one_piece() && !slopes_vary && (row_ < 0 || length >= packed_tile / 4)) {
       cols_ = whole_tile;
       rows_ = 1;
+      in_place = true;
     } else {
       cols_ = packed_tile;
       rows_ = row_ < 0 || length >= packed_tile ? 1 : packed_tile / length;
@@ -125,10 +127,8 @@ class Elementwise {
         nest_.size() / static_cast<std::size_t>(length * height) * static_cast<std::size_t>(col_tiles_ * row_tiles_);
     access_ = cached;
     const std::size_t bytes = nest_.size() * static_cast<std::size_t>(item_);
-    if (by_rows_ || cols_ >= packed_tile) {
-      if (bytes >= prefetch_from) access_ = prefetched;
-      if (bytes >= stream_from && (cols_ == whole_tile || by_rows_)) access_ = streamed;
-    }
+    if ((in_place || cols_ >= packed_tile) && bytes >= prefetch_from) access_ = prefetched;
+    if (in_place && bytes >= stream_from) access_ = streamed;
   }
 
   bool slope_room_needed() const { return item_size(work_.slope_type) != slope_size(work_.type); }
