@@ -111,10 +111,7 @@ class Pool {
     const auto last = last_stir_.exchange(now, std::memory_order_relaxed);
     if (std::chrono::steady_clock::duration(now - last) > loop_time) return;
     std::unique_lock<std::mutex> caller(callers_, std::try_to_lock);
-    if (!caller.owns_lock() || start(1) == 0) return;
-    generation_.fetch_add(1, std::memory_order_release);
-    places_[0].make_way();
-    wake_.notify_one();
+    if (caller.owns_lock() && start(1) > 0) announce(1);
   }
 
   void run(Job& job, int helpers) {
@@ -122,23 +119,18 @@ class Pool {
     if (!caller.owns_lock()) return job.work(0);
     helpers = start(helpers);
     if (helpers == 0) return job.work(0);
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      job_ = &job;
-      openings_ = helpers;
-      generation_.fetch_add(1, std::memory_order_release);
-    }
-    for (int k = 0; k < started_; ++k) places_[k].make_way();
-    for (int k = 0; k < helpers; ++k) wake_.notify_one();
+    job_ = &job;
+    finished_.store(0, std::memory_order_relaxed);
+    openings_.store(helpers, std::memory_order_release);
+    announce(helpers);
     job.work(0);
+    const int taken = helpers - openings_.exchange(0, std::memory_order_acq_rel);
+    const auto done = [this, taken] { return finished_.load() == taken; };
+    if (spin_until(done)) return;
     std::unique_lock<std::mutex> lock(mutex_);
-    openings_ = 0;
-    job_ = nullptr;
-    if (working_.load(std::memory_order_relaxed) == 0) return;
-    lock.unlock();
-    if (spin_until([this] { return working_.load(std::memory_order_acquire) == 0; })) return;
-    lock.lock();
-    idle_.wait(lock, [this] { return working_.load(std::memory_order_acquire) == 0; });
+    waiting_ = true;
+    idle_.wait(lock, done);
+    waiting_ = false;
   }
 
  private:
@@ -155,39 +147,63 @@ class Pool {
     return started_ < wanted ? started_ : wanted;
   }
 
+  /// Tells the threads that there is something new. Those that spin see it without a lock, for which they and their
+  /// caller would meet at the beginning and at the end of every call.
+  void announce(int wanted) {
+    generation_.fetch_add(1);
+    for (int k = 0; k < started_; ++k) places_[k].make_way();
+    // Either this sees a thread that is about to sleep, or that thread sees the new generation.
+    if (sleeping_.load() == 0) return;
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (int k = 0; k < wanted; ++k) wake_.notify_one();
+  }
+
+  /// Takes one of the places at the job, if any is open.
+  bool join() {
+    int open = openings_.load(std::memory_order_acquire);
+    while (open > 0 && !openings_.compare_exchange_weak(open, open - 1, std::memory_order_acq_rel)) {
+    }
+    return open > 0;
+  }
+
   /// What a thread of the pool does for ever; its caller is number 0.
   [[noreturn]] void serve(std::size_t number) {
     places_[number - 1].name_thread();
     std::uint64_t seen = 0;
-    const auto called = [this, &seen] { return generation_.load(std::memory_order_acquire) != seen; };
+    const auto called = [this, &seen] { return generation_.load() != seen; };
     for (;;) {
       spinning_.fetch_add(1, std::memory_order_relaxed);
-      spin_until(called);
+      const bool spun = spin_until(called);
       spinning_.fetch_sub(1, std::memory_order_relaxed);
-      std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait(lock, called);
-      seen = generation_.load(std::memory_order_relaxed);
-      if (openings_ == 0) continue;
-      --openings_;
-      working_.fetch_add(1, std::memory_order_relaxed);
-      Job* job = job_;
-      lock.unlock();
-      job->work(number);
-      lock.lock();
-      if (working_.fetch_sub(1, std::memory_order_release) == 1) idle_.notify_one();
+      if (!spun) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        sleeping_.fetch_add(1);
+        wake_.wait(lock, called);
+        sleeping_.fetch_sub(1);
+      }
+      seen = generation_.load();
+      if (!join()) continue;
+      job_->work(number);
+      finished_.fetch_add(1);
+      // Either this sees that the caller waits, or the caller sees that this thread has finished.
+      if (!waiting_.load()) continue;
+      std::lock_guard<std::mutex> lock(mutex_);
+      idle_.notify_one();
     }
   }
 
   std::mutex callers_;  // held by the one caller whose job the pool works on
-  std::mutex mutex_;    // guards job_, openings_ and the two conditions
+  std::mutex mutex_;    // of those who sleep, on the two conditions
   std::condition_variable wake_;
   std::condition_variable idle_;
   std::atomic<std::uint64_t> generation_{0};
-  std::atomic<int> working_{0};
+  std::atomic<int> openings_{0};  // places at the job that nobody has taken
+  std::atomic<int> finished_{0};  // threads that have taken one and are done
+  std::atomic<int> sleeping_{0};
+  std::atomic<bool> waiting_{false};  // whether the caller sleeps
   std::atomic<int> spinning_{0};
   std::atomic<std::chrono::steady_clock::rep> last_stir_{0};
-  Job* job_ = nullptr;
-  int openings_ = 0;
+  Job* job_ = nullptr;  // set before places open, and read by those who have taken one
   Place places_[most_threads];
   int started_ = 0;
 };
