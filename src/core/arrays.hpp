@@ -161,12 +161,17 @@ inline void extent(const Array& array, const char*& from, const char*& to) {
   to += array.item;
 }
 
+/// Whether two arrays may share memory, by their extents.
+inline bool overlap(const Array& a, const Array& b) {
+  const char *from, *to, *other_from, *other_to;
+  extent(a, from, to);
+  extent(b, other_from, other_to);
+  return other_from < to && from < other_to;
+}
+
 /// Whether writing to one array, element after element, can change elements of the other that are read later.
 inline bool in_the_way(const Array& target, const Array& source) {
-  const char *from, *to, *other_from, *other_to;
-  extent(target, from, to);
-  extent(source, other_from, other_to);
-  if (to <= other_from || other_to <= from) return false;
+  if (!overlap(target, source)) return false;
   if (target.data != source.data || !have_same_shape(target, source) || target.item != source.item) return true;
   for (int d = 0; d < target.dims; ++d)
     if (target.stride(d) != source.stride(d) && target.shape[d] > 1) return true;

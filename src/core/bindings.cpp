@@ -12,6 +12,7 @@
 #include "gamma_gradient.hpp"
 #include "nest.hpp"
 #include "pool.hpp"
+#include "pullback.hpp"
 #include "quick.hpp"
 #include "result_memory.hpp"
 #include "tensors.hpp"
@@ -19,16 +20,6 @@
 using namespace rectifier;
 
 namespace {
-
-// Below this many elements, giving up the GIL costs more than the work.
-constexpr std::size_t release_gil_from = 8192;
-
-/// Runs the nest, without the GIL where there is enough to do.
-void run(Nest& nest, const Work& work) {
-  if (nest.size() < release_gil_from) return run_elementwise(nest, work);
-  nb::gil_scoped_release release;
-  run_elementwise(nest, work);
-}
 
 /// The index of each element: in C order, or by the steps that the caller gives for each axis.
 void number_elements(Nest& nest, nb::handle steps) {
@@ -128,9 +119,7 @@ void gamma_pullback(nb::handle d_data_, nb::handle d_gamma_, nb::handle upstream
   }
   const auto n = static_cast<std::size_t>(data.size());
   require(n > 0, "`data` must not be empty");
-  if (n < release_gil_from) return run_gamma_pass(pass);
-  nb::gil_scoped_release release;
-  run_gamma_pass(pass);
+  run(pass, n);
 }
 
 void draw_slopes(nb::handle out_, std::uint64_t key, double lower, double upper, std::uint64_t first) {
@@ -184,6 +173,7 @@ NB_MODULE(_core, m) {
   m.doc() = "The compiled kernels; use `rectifier` instead.";
   define_result_memory(m);
   define_tensors(m);
+  define_pullback(m);
   m.def(
       "register_bfloat16", [](int number) { bfloat16_number = number; }, nb::arg("number"),
       "Tell NumPy's type number of bfloat16.");

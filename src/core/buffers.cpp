@@ -30,8 +30,9 @@ struct Block {
 
 /// Whole pages; whole huge pages where what is left of the last one is less than an eighth of all.
 std::size_t capacity_for(std::size_t bytes) {
-  const std::size_t unit = bytes >= 8 * huge_page ? huge_page : grain;
-  return bytes > SIZE_MAX - unit ? SIZE_MAX : std::max((bytes + unit - 1) / unit * unit, unit);
+  if (bytes > SIZE_MAX - huge_page) return SIZE_MAX;
+  const auto whole = [bytes](std::size_t unit) { return std::max((bytes + unit - 1) / unit * unit, unit); };
+  return whole(huge_page) - bytes <= bytes / 8 ? whole(huge_page) : whole(grain);
 }
 
 #ifdef RECTIFIER_HAS_MMAP

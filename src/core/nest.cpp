@@ -43,6 +43,22 @@ inline void copy_steps(char* to, std::ptrdiff_t to_col, const char* from, std::p
   }
 }
 
+/// Every other item: steps that are known become shuffles. A million floats take 0.17 ms instead of 0.34. What comes
+/// next is asked for early, a line of 64 bytes at a time.
+template <class U>
+void copy_every_other(char* to, const char* from, std::ptrdiff_t cols) {
+  constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(U));
+  constexpr std::ptrdiff_t block = 4 * 64 / (2 * size), ahead = 2048;
+  std::ptrdiff_t c = 0;
+  for (; c + block <= cols; c += block) {
+#if defined(__GNUC__) || defined(__clang__)
+    for (int line = 0; line < 4; ++line) __builtin_prefetch(from + 2 * size * c + ahead + 64 * line);
+#endif
+    copy_steps<U>(to + size * c, size, from + 2 * size * c, 2 * size, block);
+  }
+  copy_steps<U>(to + size * c, size, from + 2 * size * c, 2 * size, cols - c);
+}
+
 template <class U>
 void copy_items(char* to, std::ptrdiff_t to_row, std::ptrdiff_t to_col, const char* from, std::ptrdiff_t from_row,
                 std::ptrdiff_t from_col, std::ptrdiff_t rows, std::ptrdiff_t cols) {
@@ -58,9 +74,8 @@ void copy_items(char* to, std::ptrdiff_t to_row, std::ptrdiff_t to_col, const ch
       for (std::ptrdiff_t c = 0; c < cols; ++c) std::memcpy(to + c * size, &item, sizeof(U));
       continue;
     }
-    // Every other item: steps that are known become shuffles. A million floats take 0.17 ms instead of 0.34.
     if (from_col == 2 * size && to_col == size) {
-      copy_steps<U>(to, size, from, 2 * size, cols);
+      copy_every_other<U>(to, from, cols);
     } else {
       copy_steps<U>(to, to_col, from, from_col, cols);
     }

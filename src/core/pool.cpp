@@ -74,15 +74,29 @@ bool spin_until(const Condition& condition) {
 }
 
 constexpr int most_threads = 1024;
+constexpr std::size_t most_ranges = 64;
 
+/// Tasks in as many ranges as threads. Each thread begins with a range of its own, the same in every call, so that it
+/// finds in its own cache what it wrote there in the call before; then it helps with the others.
 struct Job {
   TaskFunction function;
   void* context;
   std::size_t tasks;
-  std::atomic<std::size_t> next{0};
+  std::size_t ranges;
+  std::atomic<std::size_t> taken[most_ranges] = {};
 
-  void work() {
-    for (std::size_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) function(context, task);
+  Job(TaskFunction work_on, void* with, std::size_t count, int threads)
+      : function(work_on), context(with), tasks(count), ranges(static_cast<std::size_t>(threads)) {
+    if (ranges > most_ranges) ranges = most_ranges;
+  }
+
+  void work(std::size_t thread) {
+    for (std::size_t k = 0; k < ranges; ++k) {
+      const std::size_t range = (thread + k) % ranges;
+      const std::size_t begin = tasks * range / ranges, end = tasks * (range + 1) / ranges;
+      for (std::size_t task; (task = begin + taken[range].fetch_add(1, std::memory_order_relaxed)) < end;)
+        function(context, task);
+    }
   }
 };
 
@@ -97,34 +111,26 @@ class Pool {
     const auto last = last_stir_.exchange(now, std::memory_order_relaxed);
     if (std::chrono::steady_clock::duration(now - last) > loop_time) return;
     std::unique_lock<std::mutex> caller(callers_, std::try_to_lock);
-    if (!caller.owns_lock() || start(1) == 0) return;
-    generation_.fetch_add(1, std::memory_order_release);
-    places_[0].make_way();
-    wake_.notify_one();
+    if (caller.owns_lock() && start(1) > 0) announce(1);
   }
 
   void run(Job& job, int helpers) {
     std::unique_lock<std::mutex> caller(callers_, std::try_to_lock);
-    if (!caller.owns_lock()) return job.work();
+    if (!caller.owns_lock()) return job.work(0);
     helpers = start(helpers);
-    if (helpers == 0) return job.work();
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      job_ = &job;
-      openings_ = helpers;
-      generation_.fetch_add(1, std::memory_order_release);
-    }
-    for (int k = 0; k < started_; ++k) places_[k].make_way();
-    for (int k = 0; k < helpers; ++k) wake_.notify_one();
-    job.work();
+    if (helpers == 0) return job.work(0);
+    job_ = &job;
+    finished_.store(0, std::memory_order_relaxed);
+    openings_.store(helpers, std::memory_order_release);
+    announce(helpers);
+    job.work(0);
+    const int taken = helpers - openings_.exchange(0, std::memory_order_acq_rel);
+    const auto done = [this, taken] { return finished_.load() == taken; };
+    if (spin_until(done)) return;
     std::unique_lock<std::mutex> lock(mutex_);
-    openings_ = 0;
-    job_ = nullptr;
-    if (working_.load(std::memory_order_relaxed) == 0) return;
-    lock.unlock();
-    if (spin_until([this] { return working_.load(std::memory_order_acquire) == 0; })) return;
-    lock.lock();
-    idle_.wait(lock, [this] { return working_.load(std::memory_order_acquire) == 0; });
+    waiting_ = true;
+    idle_.wait(lock, done);
+    waiting_ = false;
   }
 
  private:
@@ -132,7 +138,7 @@ class Pool {
   int start(int wanted) {
     while (started_ < wanted) {
       try {
-        std::thread([this, place = &places_[started_]] { serve(*place); }).detach();
+        std::thread([this, number = started_ + 1] { serve(static_cast<std::size_t>(number)); }).detach();
       } catch (const std::system_error&) {
         break;  // no more threads to be had: the work is done by those that are there
       }
@@ -141,38 +147,63 @@ class Pool {
     return started_ < wanted ? started_ : wanted;
   }
 
-  [[noreturn]] void serve(Place& place) {
-    place.name_thread();
+  /// Tells the threads that there is something new. Those that spin see it without a lock, for which they and their
+  /// caller would meet at the beginning and at the end of every call.
+  void announce(int wanted) {
+    generation_.fetch_add(1);
+    for (int k = 0; k < started_; ++k) places_[k].make_way();
+    // Either this sees a thread that is about to sleep, or that thread sees the new generation.
+    if (sleeping_.load() == 0) return;
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (int k = 0; k < wanted; ++k) wake_.notify_one();
+  }
+
+  /// Takes one of the places at the job, if any is open.
+  bool join() {
+    int open = openings_.load(std::memory_order_acquire);
+    while (open > 0 && !openings_.compare_exchange_weak(open, open - 1, std::memory_order_acq_rel)) {
+    }
+    return open > 0;
+  }
+
+  /// What a thread of the pool does for ever; its caller is number 0.
+  [[noreturn]] void serve(std::size_t number) {
+    places_[number - 1].name_thread();
     std::uint64_t seen = 0;
-    const auto called = [this, &seen] { return generation_.load(std::memory_order_acquire) != seen; };
+    const auto called = [this, &seen] { return generation_.load() != seen; };
     for (;;) {
       spinning_.fetch_add(1, std::memory_order_relaxed);
-      spin_until(called);
+      const bool spun = spin_until(called);
       spinning_.fetch_sub(1, std::memory_order_relaxed);
-      std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait(lock, called);
-      seen = generation_.load(std::memory_order_relaxed);
-      if (openings_ == 0) continue;
-      --openings_;
-      working_.fetch_add(1, std::memory_order_relaxed);
-      Job* job = job_;
-      lock.unlock();
-      job->work();
-      lock.lock();
-      if (working_.fetch_sub(1, std::memory_order_release) == 1) idle_.notify_one();
+      if (!spun) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        sleeping_.fetch_add(1);
+        wake_.wait(lock, called);
+        sleeping_.fetch_sub(1);
+      }
+      seen = generation_.load();
+      if (!join()) continue;
+      job_->work(number);
+      finished_.fetch_add(1);
+      // Either this sees that the caller waits, or the caller sees that this thread has finished.
+      if (!waiting_.load()) continue;
+      std::lock_guard<std::mutex> lock(mutex_);
+      idle_.notify_one();
     }
   }
 
   std::mutex callers_;  // held by the one caller whose job the pool works on
-  std::mutex mutex_;    // guards job_, openings_ and the two conditions
+  std::mutex mutex_;    // of those who sleep, on the two conditions
   std::condition_variable wake_;
   std::condition_variable idle_;
   std::atomic<std::uint64_t> generation_{0};
-  std::atomic<int> working_{0};
+  std::atomic<int> openings_{0};  // places at the job that nobody has taken
+  std::atomic<int> finished_{0};  // threads that have taken one and are done
+  std::atomic<int> sleeping_{0};
+  std::atomic<bool> waiting_{false};  // whether the caller sleeps
   std::atomic<int> spinning_{0};
   std::atomic<std::chrono::steady_clock::rep> last_stir_{0};
-  Job* job_ = nullptr;
-  int openings_ = 0;
+  Job* job_ = nullptr;  // set before places open, and read by those who have taken one
   Place places_[most_threads];
   int started_ = 0;
 };
@@ -224,10 +255,13 @@ int threads_for(double nanoseconds) {
 }
 
 void run_tasks(std::size_t tasks, int threads, TaskFunction function, void* context) {
-  Job job{function, context, tasks};
   if (threads > most_threads) threads = most_threads;
   if (static_cast<std::size_t>(threads) > tasks) threads = static_cast<int>(tasks);
-  if (threads <= 1) return job.work();
+  if (threads <= 1) {
+    for (std::size_t task = 0; task < tasks; ++task) function(context, task);
+    return;
+  }
+  Job job(function, context, tasks, threads);
   pool().run(job, threads - 1);
 }
 

@@ -33,10 +33,9 @@ inline void register_activation(nb::handle name, int formula, bool has_gamma, bo
   quick_table.rows[quick_table.count++] = {name.inc_ref().ptr(), static_cast<Formula>(formula), has_gamma, is_random};
 }
 
-struct QuickCall {
-  Nest nest;
+/// All of a call's arguments but the arrays.
+struct QuickParameters {
   Work work;
-  nb::object result;
   bool has_gamma = false, has_axis = false, wants_key = false;
   std::ptrdiff_t gamma_axis = 1;
 
@@ -82,6 +81,23 @@ struct QuickCall {
     return true;
   }
 
+ private:
+  /// A float that is finite in each arithmetic type.
+  static bool read_number(nb::handle object, double& number) {
+    if (!PyFloat_CheckExact(object.ptr())) return false;
+    number = PyFloat_AS_DOUBLE(object.ptr());
+    return std::fabs(number) <= 3.4028234663852886e38;
+  }
+};
+
+/// The arrays of a call beside its parameters.
+struct QuickCall : QuickParameters {
+  Nest nest;
+  nb::object result;
+
+  QuickCall() = default;
+  explicit QuickCall(const QuickParameters& parameters) : QuickParameters(parameters) {}
+
   bool read_arrays(nb::handle data_, nb::handle gamma_, nb::handle out_) {
     Array data, given;
     if (wants_key && !is_tensor(data_)) return false;  // before anything is made
@@ -90,7 +106,7 @@ struct QuickCall {
     work.type = type_of(data, "data");
     shape_of(data, nest);
     Array gamma;
-    if (has_gamma && !read_gamma(gamma_, gamma)) return false;
+    if (has_gamma && (!read_gamma(gamma_, gamma) || !line_up(gamma, nest.views[slopes], nullptr))) return false;
     if (out_.is_none()) {
       result = new_like(data_, data);
       given = read_array(result, "out");
@@ -110,14 +126,6 @@ struct QuickCall {
     return true;
   }
 
- private:
-  /// A float that is finite in each arithmetic type.
-  static bool read_number(nb::handle object, double& number) {
-    if (!PyFloat_CheckExact(object.ptr())) return false;
-    number = PyFloat_AS_DOUBLE(object.ptr());
-    return std::fabs(number) <= 3.4028234663852886e38;
-  }
-
   /// An array of NumPy's own type with axes, or a tensor, of floats. Whoever hands a tensor over knows that it is
   /// plain.
   static bool plain(nb::handle object, Array& read) {
@@ -130,25 +138,36 @@ struct QuickCall {
     return read.is_float();
   }
 
-  /// One slope, one for each index of an axis, or one for each element: the plain cases of gamma's rule.
+  /// Gamma as a plain array in the arithmetic type, or one that widens to it.
   bool read_gamma(nb::handle gamma_, Array& gamma) {
     if (!plain(gamma_, gamma)) return false;
     work.slope_type = static_cast<Type>(gamma.kind);
-    if (slope_size(work.slope_type) != slope_size(work.type)) return false;
-    View& view = nest.views[slopes];
-    view.data = gamma.data;
     nest.used[slopes] = true;
-    if (gamma_axis < 0) gamma_axis += nest.dims;
-    if (has_axis && (gamma_axis < 0 || gamma_axis >= nest.dims)) return false;
+    return slope_size(work.slope_type) == slope_size(work.type);
+  }
+
+  /// Lines gamma, or its gradient, up with the data: one slope, one for each index of an axis, or one for each element
+  /// are the plain cases of gamma's rule. `covered` is, of each axis, whether gamma has the data's size there.
+  bool line_up(const Array& gamma, View& view, bool* covered) const {
+    view.data = gamma.data;
+    const std::ptrdiff_t axis = gamma_axis < 0 ? gamma_axis + nest.dims : gamma_axis;
+    if (has_axis && (axis < 0 || axis >= nest.dims)) return false;
+    const auto cover = [&](std::ptrdiff_t d) {
+      if (covered != nullptr) covered[d] = true;
+    };
+    for (int d = 0; d < nest.dims; ++d)
+      if (nest.shape[d] == 1) cover(d);
     if (gamma.size() == 1) return true;
-    if (gamma.dims == 1 && gamma_axis < nest.dims && gamma.shape[0] == nest.shape[gamma_axis]) {
-      view.strides[gamma_axis] = gamma.stride(0);
+    if (gamma.dims == 1 && axis < nest.dims && gamma.shape[0] == nest.shape[axis]) {
+      view.strides[axis] = gamma.stride(0);
+      cover(axis);
       return true;
     }
     if (has_axis || gamma.dims != nest.dims) return false;
     for (int d = 0; d < nest.dims; ++d) {
       if (gamma.shape[d] != nest.shape[d]) return false;
-      view.strides[d] = gamma.stride(d);
+      view.strides[d] = gamma.shape[d] == 1 ? 0 : gamma.stride(d);
+      cover(d);
     }
     return true;
   }

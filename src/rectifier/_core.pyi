@@ -26,6 +26,29 @@ def new_like(array: object) -> Any:
     An uninitialised array or tensor like another; a large one is on a recycled block.
     """
 
+class Pullback:
+    """From the gradient of an output to those of the inputs."""
+
+    def __call__(self, d_out: object, out: object = None) -> Any:
+        """The gradient, or prelu's two."""
+
+def register_pullback(general: object) -> None:
+    """Tell the function that makes a pullback for whatever is not plain."""
+
+def vjp(
+    data: object,
+    gamma: object,
+    act_type: object,
+    slope: object,
+    lower: object,
+    upper: object,
+    training: object,
+    rng: object,
+    axis: object,
+    out: object,
+) -> Any:
+    """The value and its pullback on plain arguments, or NotImplemented."""
+
 def register_bfloat16(number: int) -> None:
     """Tell NumPy's type number of bfloat16."""
 

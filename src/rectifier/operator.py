@@ -199,8 +199,13 @@ def vjp(
     >>> d_gamma
     array([-6., -8.])
     """
+    result: tuple[Any, Callable[..., Any]]
+    if type(data) is np.ndarray:
+        result = _core.vjp(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis, out)
+        if result is not NotImplemented:
+            return result
     call, backend, key = _check(data, gamma, act_type, slope, lower_bound, upper_bound, training, rng, axis)
-    result: tuple[Any, Callable[..., Any]] = backend.vjp(call, data, gamma, axis, key, out)
+    result = backend.vjp(call, data, gamma, axis, key, out)
     return result
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _core
 from ..gamma import known_axes
-from ..parameters import Call
+from ..parameters import Call, check_call
 from ..random import check_rng, key_from_rng
 
 __all__ = ["BFLOAT16", "Layout", "check_rng", "draw_key", "float_dtype", "forward", "from_numpy", "to_numpy", "vjp"]
@@ -37,15 +37,41 @@ def vjp(call: Call, data: Any, gamma: Any, axis: Any, key: int | None, out: Any)
     y, kept, slopes, rounded = _evaluate(call, data, gamma, axis, key, out, for_gradient=True)
     if slopes is not None:
         return _result(y, out), _gamma_pullback(kept, slopes, np.shape(gamma))
+    return _result(y, out), _pullback(rounded, kept, y, key)
+
+
+def _pullback(call: Call, kept: Array, y: Array, key: int | None) -> Callable[..., Any]:
     shape, dtype, template = y.shape, y.dtype, Layout(y)
 
     def pullback(d_out: Any, out: Any = None) -> Any:
         g = _upstream(d_out, shape, dtype)
         dx = _target("out", out, shape, dtype, template)
-        _apply(rounded, dx, _apart(kept, dx), _apart(g, dx), None, key)
+        _apply(call, dx, _apart(kept, dx), _apart(g, dx), None, key)
         return _result(dx, out)
 
-    return _result(y, out), pullback
+    return pullback
+
+
+def _quick_pullback(
+    kept: Array,
+    gamma: Any,
+    act_type: str,
+    slope: float,
+    lower: float,
+    upper: float,
+    training: bool,
+    rng: Any,
+    axis: Any,
+) -> Callable[..., Any]:
+    """The pullback of a call that took the quick path, for arguments that are not plain."""
+    call = check_call(act_type, slope, lower, upper, training, has_gamma=gamma is not None, has_axis=axis is not None)
+    call = call.rounded(kept.dtype == np.float64)
+    if gamma is not None:
+        return _gamma_pullback(kept, _aligned_gamma(kept, gamma, axis), gamma.shape)
+    return _pullback(call, kept, kept, draw_key(rng) if call.draws else None)
+
+
+_core.register_pullback(_quick_pullback)
 
 
 def _evaluate(
