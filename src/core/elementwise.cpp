@@ -63,12 +63,12 @@ class Elementwise {
   std::ptrdiff_t stride(Role role, int loop) const { return loop < 0 ? 0 : nest_.views[role].strides[loop]; }
   std::ptrdiff_t unit(Role role) const {
     if (role == position) return 1;
-    return role == slopes ? static_cast<std::ptrdiff_t>(item_size(work_.slope_type)) : item_;
+    return role == slopes || role == products ? static_cast<std::ptrdiff_t>(item_size(work_.slope_type)) : item_;
   }
 
   /// The loop other than the inner one along which some array is contiguous, or -1.
   int crossing_loop() const {
-    for (Role role : {position, input, upstream, slopes}) {
+    for (Role role : {position, input, upstream, slopes, products}) {
       if (!nest_.used[role] || stride(role, inner_) == unit(role) || stride(role, inner_) == 0) continue;
       for (int d = 0; d < inner_; ++d)
         if (stride(role, d) == unit(role)) return d;
@@ -77,14 +77,14 @@ class Elementwise {
   }
 
   bool in_one_piece() const {
-    for (Role role : {out, input, upstream})
-      if (nest_.used[role] && stride(role, inner_) != item_) return false;
+    for (Role role : {out, input, upstream, products})
+      if (nest_.used[role] && stride(role, inner_) != unit(role)) return false;
     return work_.signs == nullptr && !work_.drawn;
   }
 
   /// Whether only the slopes keep the two inner loops from being one.
   bool rows_adjoin() const {
-    if (row_ < 0 || !nest_.used[slopes]) return false;
+    if (row_ < 0 || !nest_.used[slopes] || nest_.used[products]) return false;
     for (Role role : {out, input, upstream})
       if (nest_.used[role] && stride(role, row_) != item_ * nest_.shape[inner_]) return false;
     return true;
@@ -128,9 +128,12 @@ class Elementwise {
     }
   }
 
-  bool slope_room_needed() const { return item_size(work_.slope_type) != slope_size(work_.type); }
+  bool slope_room_needed() const {
+    return !nest_.used[products] && item_size(work_.slope_type) != slope_size(work_.type);
+  }
 
   double nanoseconds() const {
+    if (nest_.used[products]) return 0.3;
     double cost = work_.drawn ? 0.8 : kernels_.formulas[work_.formula].nanoseconds;
     if (work_.backward) cost *= 1.5;
     return work_.type == float64 ? 3 * cost : cost;
@@ -171,9 +174,23 @@ class Elementwise {
 
   const char* gather(Role role, const Tile& tile, Room& room) const {
     if (contiguous(role, tile)) return at(role, tile);
-    copy_tile(static_cast<std::size_t>(item_), room.bytes, item_ * tile.cols, item_, at(role, tile), stride(role, row_),
+    const std::ptrdiff_t size = unit(role);
+    copy_tile(static_cast<std::size_t>(size), room.bytes, size * tile.cols, size, at(role, tile), stride(role, row_),
               stride(role, inner_), tile.rows, tile.cols);
     return room.bytes;
+  }
+
+  /// Where the kernel writes: to the array itself, or to the room from which `scatter` takes it there.
+  char* target(Role role, const Tile& tile, Room& room) const {
+    if (!nest_.used[role]) return nullptr;
+    return contiguous(role, tile) ? at(role, tile) : room.bytes;
+  }
+
+  void scatter(Role role, const Tile& tile, const Room& room) const {
+    if (!nest_.used[role] || contiguous(role, tile)) return;
+    const std::ptrdiff_t size = unit(role);
+    copy_tile(static_cast<std::size_t>(size), at(role, tile), stride(role, row_), stride(role, inner_), room.bytes,
+              size * tile.cols, size, tile.rows, tile.cols);
   }
 
   /// Numbers that are above zero where the input was.
@@ -309,14 +326,24 @@ class Elementwise {
     }
   }
 
+  /// The gradients of the data and of a slope for each element.
+  void multiply(const Tile& tile, Rooms& rooms) const {
+    const auto* kernel = (work_.slope_type == work_.type ? kernels_.own_products : kernels_.products) + work_.type;
+    (*kernel)(target(out, tile, rooms.out), target(products, tile, rooms.draws), gather(upstream, tile, rooms.upstream),
+              gather(input, tile, rooms.input), gather(slopes, tile, rooms.slopes),
+              static_cast<std::size_t>(tile.rows * tile.cols));
+    scatter(out, tile, rooms.out);
+    scatter(products, tile, rooms.draws);
+  }
+
   void process(const Tile& tile, Rooms& rooms) const {
+    if (nest_.used[products]) return multiply(tile, rooms);
     if (by_rows_) return process_rows(tile, rooms);
     const auto n = static_cast<std::size_t>(tile.rows * tile.cols);
     const char* x = work_.signs != nullptr ? gather_signs(tile, rooms.input) : gather(input, tile, rooms.input);
     const char* g = work_.backward ? gather(upstream, tile, rooms.upstream) : nullptr;
-    const bool direct = contiguous(out, tile);
-    char* y = direct ? at(out, tile) : rooms.out.bytes;
-    const Access access = direct ? access_ : cached;
+    char* y = target(out, tile, rooms.out);
+    const Access access = y == rooms.out.bytes ? cached : access_;
     if (work_.drawn) {
       scale(y, g, x, draw_slopes(tile, rooms), n, access);
     } else if (nest_.used[slopes] && !constant_slope(tile)) {
@@ -324,9 +351,7 @@ class Elementwise {
     } else {
       transform(y, g, x, nest_.used[slopes] ? read_slope(at(slopes, tile)) : work_.parameters.slope, n, access);
     }
-    if (!direct)
-      copy_tile(static_cast<std::size_t>(item_), at(out, tile), stride(out, row_), stride(out, inner_), rooms.out.bytes,
-                item_ * tile.cols, item_, tile.rows, tile.cols);
+    scatter(out, tile, rooms.out);
   }
 
   const Nest& nest_;

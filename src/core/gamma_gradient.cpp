@@ -38,8 +38,8 @@ class GammaGradient {
   }
 
   void run() {
+    if (is_elementwise()) return multiply();
     const int threads = threads_for(0.3 * static_cast<double>(total_));
-    if (is_dense()) return multiply(threads);
     auto body = [this](std::size_t task) { work(static_cast<std::ptrdiff_t>(task)); };
     parallel_for(static_cast<std::size_t>(tasks_), threads, body);
     if (blocks_ > 1) finish();
@@ -112,28 +112,31 @@ class GammaGradient {
     if (blocks_ > 1) partial_.resize(static_cast<std::size_t>(outer_kept_.size() * kept_size_ * blocks_));
   }
 
-  /// Whether there is a slope for each element, and all arrays lie in one piece each, in the same order.
-  bool is_dense() const {
-    const bool own = pass_.gamma_type == pass_.type, arithmetic = item_size(pass_.gamma_type) == slope_size(pass_.type);
-    if (kept_size_ != total_ || pass_.gamma_type != pass_.d_gamma_type || !(own || arithmetic)) return false;
-    for (Part p : {part_dx, part_upstream, part_input})
-      if ((p != part_dx || pass_.wants_dx) && !kept_.contiguous(p, item_)) return false;
-    const auto size = static_cast<std::ptrdiff_t>(item_size(pass_.gamma_type));
-    return kept_.contiguous(part_gamma, size) && kept_.contiguous(part_d_gamma, size);
+  /// Whether there is a slope for each element, of a type that the kernels of products take.
+  bool is_elementwise() const {
+    const bool own = pass_.gamma_type == pass_.type;
+    const bool arithmetic = pass_.gamma_type == (pass_.type == float64 ? float64 : float32);
+    return kept_size_ == total_ && pass_.gamma_type == pass_.d_gamma_type && (own || arithmetic);
   }
 
-  void multiply(int threads) {
-    const auto* kernel = (pass_.gamma_type == pass_.type ? kernels_.own_products : kernels_.products) + pass_.type;
-    constexpr std::ptrdiff_t share = 1 << 13;
-    const auto size = static_cast<std::ptrdiff_t>(item_size(pass_.gamma_type));
-    auto body = [&](std::size_t task) {
-      const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(task) * share;
-      const std::ptrdiff_t n = total_ - i < share ? total_ - i : share;
-      (*kernel)(pass_.wants_dx ? base_[part_dx] + i* item_ : nullptr, base_[part_d_gamma] + i * size,
-                base_[part_upstream] + i * item_, base_[part_input] + i * item_, base_[part_gamma] + i * size,
-                static_cast<std::size_t>(n));
+  void multiply() const {
+    Nest nest;
+    nest.dims = pass_.dims;
+    for (int d = 0; d < pass_.dims; ++d) nest.shape[d] = pass_.shape[d];
+    const auto view = [&nest](Role role, const View& array, bool used = true) {
+      nest.views[role] = array;
+      nest.used[role] = used;
     };
-    parallel_for(static_cast<std::size_t>((total_ + share - 1) / share), threads, body);
+    view(out, pass_.wants_dx ? pass_.dx : pass_.input, pass_.wants_dx);
+    view(input, pass_.input);
+    view(upstream, pass_.upstream);
+    view(slopes, pass_.gamma);
+    view(products, pass_.d_gamma);
+    Work work;
+    work.type = pass_.type;
+    work.slope_type = pass_.gamma_type;
+    work.backward = true;
+    run_elementwise(nest, work);
   }
 
   struct Task {
