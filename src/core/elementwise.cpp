@@ -47,16 +47,10 @@ class Elementwise {
 
   void run() {
     const int threads = threads_for(nanoseconds() * static_cast<double>(nest_.size()));
-    const std::size_t shares = threads == 1 ? 1 : static_cast<std::size_t>(threads) * 4;
-    const std::size_t parts = shares < tiles_ ? shares : tiles_;
-    auto body = [this, parts](std::size_t part) {
+    parallel_stretches(tiles_, threads, [this](std::size_t begin, std::size_t end) {
       Rooms rooms;
-      const std::size_t each = tiles_ / parts, longer = tiles_ % parts;  // the first parts have a tile more
-      const std::size_t begin = each * part + (part < longer ? part : longer);
-      const std::size_t end = begin + each + (part < longer ? 1 : 0);
       for (std::size_t t = begin; t < end; ++t) process(tile(t), rooms);
-    };
-    parallel_for(parts, threads, body);
+    });
   }
 
  private:

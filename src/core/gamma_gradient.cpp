@@ -24,7 +24,7 @@ constexpr std::ptrdiff_t block_length = 4096;
 constexpr std::ptrdiff_t short_row = 64;     // rows up to this length have a lane for each element
 constexpr std::ptrdiff_t most_kept = 1024;   // kept elements of one task
 constexpr std::ptrdiff_t most_lanes = 4096;  // their lanes
-constexpr std::ptrdiff_t piece = 1024;       // elements brought together from a scattered layout at a time
+constexpr std::ptrdiff_t piece = block_length;       // elements brought together from a scattered layout at a time
 constexpr std::ptrdiff_t task_elements = 1 << 16;
 
 class GammaGradient {
@@ -40,8 +40,10 @@ class GammaGradient {
   void run() {
     if (is_elementwise()) return multiply();
     const int threads = threads_for(0.3 * static_cast<double>(total_));
-    auto body = [this](std::size_t task) { work(static_cast<std::ptrdiff_t>(task)); };
-    parallel_for(static_cast<std::size_t>(tasks_), threads, body);
+    parallel_stretches(static_cast<std::size_t>(tasks_), threads, [this](std::size_t begin, std::size_t end) {
+      Rooms rooms;
+      for (std::size_t task = begin; task < end; ++task) work(static_cast<std::ptrdiff_t>(task), rooms);
+    });
     if (blocks_ > 1) finish();
   }
 
@@ -89,7 +91,9 @@ class GammaGradient {
     }
     blocks_ = segments_ * ((rows_ + block_rows_ - 1) / block_rows_);
     const bool row_in_line = reduced_.contiguous(part_input, item_) && reduced_size_ > 1;
-    if (reduced_size_ == 1 || (kept_size_ >= 8 && kept_.contiguous(part_input, item_) && !row_in_line)) {
+    const bool kept_nearer = kept_.nearest(part_input) < reduced_.nearest(part_input);
+    if (reduced_size_ == 1 ||
+        (kept_size_ >= 8 && (kept_nearer || kept_.contiguous(part_input, item_)) && !row_in_line)) {
       loop_ = across;
     } else {
       loop_ = reduced_size_ > short_row ? along : joint;
@@ -152,7 +156,7 @@ class GammaGradient {
     alignas(64) char upstream[piece * 8], input[piece * 8], dx[piece * 8];
   };
 
-  void work(std::ptrdiff_t number) const {
+  void work(std::ptrdiff_t number, Rooms& rooms) const {
     const std::ptrdiff_t chunk_run = number % chunk_runs_;
     number /= chunk_runs_;
     Task task;
@@ -165,7 +169,6 @@ class GammaGradient {
     task.length = segments_ == 1
                       ? reduced_size_
                       : (reduced_size_ - task.from < block_length ? reduced_size_ - task.from : block_length);
-    Rooms rooms;
     for (std::ptrdiff_t c = chunk_run * run_of_chunks_; c < chunks_ && c < (chunk_run + 1) * run_of_chunks_; ++c) {
       task.first = c * chunk_;
       task.count = kept_size_ - task.first < chunk_ ? kept_size_ - task.first : chunk_;
@@ -184,11 +187,7 @@ class GammaGradient {
   void read_slopes(const Task& task, Rooms& rooms) const {
     const auto size = static_cast<std::ptrdiff_t>(item_size(pass_.gamma_type));
     char* narrow = reinterpret_cast<char*>(rooms.slopes);
-    kept_.stretches(part_gamma, task.first, task.count,
-                    [&](std::ptrdiff_t offset, std::ptrdiff_t n, std::ptrdiff_t stride, std::ptrdiff_t done) {
-                      copy_tile(static_cast<std::size_t>(size), narrow + done * size, 0, size,
-                                base_[part_gamma] + task.base[part_gamma] + offset, 0, stride, 1, n);
-                    });
+    collect(kept_, part_gamma, task.base[part_gamma], task.first, task.count, size, narrow);
     const auto n = static_cast<std::size_t>(task.count);
     if (slope_size(pass_.gamma_type) == slope_size(pass_.type)) {
       kernels_.widen[pass_.gamma_type](rooms.gamma, narrow, n);
@@ -208,24 +207,32 @@ class GammaGradient {
                                        : static_cast<double>(reinterpret_cast<const float*>(rooms.gamma)[k]);
   }
 
-  /// n elements of an array from position i of a group on, in one piece.
+  /// Copies n elements of an array from position i of a group on.
+  void collect(const Group& group, Part p, std::ptrdiff_t base, std::ptrdiff_t i, std::ptrdiff_t n, std::ptrdiff_t size,
+               char* to) const {
+    group.tiles(p, i, n,
+                [&](std::ptrdiff_t offset, std::ptrdiff_t rows, std::ptrdiff_t row_stride, std::ptrdiff_t cols,
+                    std::ptrdiff_t col_stride, std::ptrdiff_t at) {
+                  copy_tile(static_cast<std::size_t>(size), to + at * size, cols * size, size, base_[p] + base + offset,
+                            row_stride, col_stride, rows, cols);
+                });
+  }
+
+  /// The same elements in one piece, if need be in the room.
   const char* gather(const Group& group, Part p, std::ptrdiff_t base, std::ptrdiff_t i, std::ptrdiff_t n,
                      char* room) const {
     if (group.contiguous(p, item_)) return base_[p] + base + group.offset(p, i);
-    group.stretches(p, i, n,
-                    [&](std::ptrdiff_t offset, std::ptrdiff_t count, std::ptrdiff_t stride, std::ptrdiff_t at) {
-                      copy_tile(static_cast<std::size_t>(item_), room + at * item_, 0, item_, base_[p] + base + offset,
-                                0, stride, 1, count);
-                    });
+    collect(group, p, base, i, n, item_, room);
     return room;
   }
 
   void scatter(const Group& group, std::ptrdiff_t base, std::ptrdiff_t i, std::ptrdiff_t n, const char* room) const {
-    group.stretches(part_dx, i, n,
-                    [&](std::ptrdiff_t offset, std::ptrdiff_t count, std::ptrdiff_t stride, std::ptrdiff_t at) {
-                      copy_tile(static_cast<std::size_t>(item_), base_[part_dx] + base + offset, 0, stride,
-                                room + at * item_, 0, item_, 1, count);
-                    });
+    group.tiles(part_dx, i, n,
+                [&](std::ptrdiff_t offset, std::ptrdiff_t rows, std::ptrdiff_t row_stride, std::ptrdiff_t cols,
+                    std::ptrdiff_t col_stride, std::ptrdiff_t at) {
+                  copy_tile(static_cast<std::size_t>(item_), base_[part_dx] + base + offset, row_stride, col_stride,
+                            room + at * item_, cols * item_, item_, rows, cols);
+                });
   }
 
   /// One stretch of n elements along a group, given to `kernel` in one piece each.
@@ -267,45 +274,83 @@ class GammaGradient {
   void sum_across(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
     std::ptrdiff_t base[part_count];
     offsets(task, row, base);
-    // Rows a constant distance apart go to the kernel together, unless they have to be gathered one by one.
-    const bool together = reduced_.dims <= 1 && kept_.contiguous(part_upstream, item_) &&
-                          (!pass_.wants_dx || kept_.contiguous(part_dx, item_));
-    if (together && reduced_.dims == 1) {
-      const std::ptrdiff_t in_rounds = rows_follow(task) ? task.length / lanes_ * lanes_ : 0;
-      add_rows(task, base, 0, in_rounds, lanes_, rooms);
-      add_rows(task, base, in_rounds, task.length, 1, rooms);
-    } else {
-      for (std::ptrdiff_t i = 0; i < task.length; ++i) add_rows(task, base, i, i + 1, 1, rooms);
-    }
-  }
-
-  /// Whether the rows of the task lie one after the other.
-  bool rows_follow(const Task& task) const {
+    std::ptrdiff_t at_once = task.length;
     for (Part p : {part_dx, part_upstream, part_input})
-      if ((p != part_dx || pass_.wants_dx) && reduced_.strides[p][0] != task.count * item_) return false;
-    return true;
+      if ((p != part_dx || pass_.wants_dx) && !rows_direct(p)) at_once = piece / task.count;
+    if (at_once > lanes_) at_once -= at_once % lanes_;
+    for (std::ptrdiff_t i = 0; i < task.length; i += at_once)
+      add_rows(task, base, i, task.length - i < at_once ? task.length - i : at_once, rooms);
   }
 
-  /// Rows first ... last - 1 of the task, so many of them in a piece: one for each lane, or one at a time.
-  void add_rows(const Task& task, const std::ptrdiff_t (&row_base)[part_count], std::ptrdiff_t first,
-                std::ptrdiff_t last, std::ptrdiff_t in_piece, Rooms& rooms) const {
-    if (first == last) return;
-    std::ptrdiff_t base[part_count], step[part_count];
-    for (int p = 0; p < part_count; ++p) {
-      base[p] = row_base[p] + reduced_.offset(static_cast<Part>(p), task.from + first);
-      step[p] = reduced_.dims == 1 ? reduced_.strides[p][0] * in_piece : 0;
-    }
-    const bool rounds = in_piece > 1;
-    const Rows rows{static_cast<std::size_t>((last - first) / in_piece),
-                    step[part_dx],
-                    step[part_upstream],
-                    step[part_input],
-                    rounds ? 0 : static_cast<std::size_t>(first % lanes_),
-                    rounds ? 1 : static_cast<std::size_t>(lanes_)};
-    stretch(kept_, base, task.first, task.count, rooms, [&](char* dx, const char* g, const char* x) {
-      kernels_.sum_across[pass_.type](dx, g, x, rounds ? rooms.slopes : rooms.gamma,
-                                      static_cast<std::size_t>(task.count * in_piece), rooms.lanes, rows);
+  /// Whether the kept elements of a row lie in one piece, and the rows a constant distance apart.
+  bool rows_direct(Part p) const { return reduced_.dims <= 1 && kept_.contiguous(p, item_); }
+
+  /// Where the kernel finds rows, and how far apart they are.
+  struct Place {
+    char* data;
+    std::ptrdiff_t step;
+  };
+
+  Place place_rows(const Task& task, Part p, std::ptrdiff_t base, std::ptrdiff_t first, char* room) const {
+    if (!rows_direct(p)) return {room, task.count * item_};
+    return {base_[p] + base + kept_.offset(p, task.first) + reduced_.offset(p, task.from + first),
+            reduced_.dims == 0 ? 0 : reduced_.strides[p][0]};
+  }
+
+  /// Calls copy(place in the array, its strides, place in the room, rows, columns) for each straight part of n rows.
+  template <class Copy>
+  void row_tiles(const Task& task, Part p, std::ptrdiff_t base, std::ptrdiff_t first, std::ptrdiff_t n,
+                 const Copy& copy) const {
+    reduced_.stretches(p, task.from + first, n, [&](std::ptrdiff_t row_offset, std::ptrdiff_t rows,
+                                                    std::ptrdiff_t row_stride, std::ptrdiff_t row) {
+      kept_.stretches(p, task.first, task.count, [&](std::ptrdiff_t offset, std::ptrdiff_t cols,
+                                                     std::ptrdiff_t stride, std::ptrdiff_t col) {
+        copy(base_[p] + base + row_offset + offset, row_stride, stride, (row * task.count + col) * item_, rows, cols);
+      });
     });
+  }
+
+  Place gather_rows(const Task& task, Part p, std::ptrdiff_t base, std::ptrdiff_t first, std::ptrdiff_t n,
+                    char* room) const {
+    const Place place = place_rows(task, p, base, first, room);
+    if (place.data == room)
+      row_tiles(task, p, base, first, n,
+                [&](const char* from, std::ptrdiff_t row_stride, std::ptrdiff_t stride, std::ptrdiff_t at,
+                    std::ptrdiff_t rows, std::ptrdiff_t cols) {
+                  copy_tile(static_cast<std::size_t>(item_), room + at, place.step, item_, from, row_stride, stride,
+                            rows, cols);
+                });
+    return place;
+  }
+
+  /// n rows of the task. Those that lie one after the other go to the kernel by rounds: one row for each lane.
+  void add_rows(const Task& task, const std::ptrdiff_t (&base)[part_count], std::ptrdiff_t first, std::ptrdiff_t n,
+                Rooms& rooms) const {
+    const Place x = gather_rows(task, part_input, base[part_input], first, n, rooms.input);
+    const Place g = gather_rows(task, part_upstream, base[part_upstream], first, n, rooms.upstream);
+    const Place dx = pass_.wants_dx ? place_rows(task, part_dx, base[part_dx], first, rooms.dx) : Place{nullptr, 0};
+    const std::ptrdiff_t adjoining = task.count * item_;
+    const bool follow =
+        lanes_ > 1 && x.step == adjoining && g.step == adjoining && (!pass_.wants_dx || dx.step == adjoining);
+    const std::ptrdiff_t in_rounds = follow && first % lanes_ == 0 ? n / lanes_ * lanes_ : 0;
+    const auto add = [&](std::ptrdiff_t from, std::ptrdiff_t count, std::ptrdiff_t rows_in_one, const double* slopes,
+                         std::size_t lane, std::ptrdiff_t lanes) {
+      const Rows rows{static_cast<std::size_t>(count / rows_in_one), dx.step * rows_in_one, g.step * rows_in_one,
+                      x.step * rows_in_one, lane, static_cast<std::size_t>(lanes)};
+      if (count > 0)
+        kernels_.sum_across[pass_.type](pass_.wants_dx ? dx.data + from * dx.step : nullptr, g.data + from * g.step,
+                                        x.data + from * x.step, slopes,
+                                        static_cast<std::size_t>(task.count * rows_in_one), rooms.lanes, rows);
+    };
+    add(0, in_rounds, lanes_, rooms.slopes, 0, 1);
+    add(in_rounds, n - in_rounds, 1, rooms.gamma, static_cast<std::size_t>((first + in_rounds) % lanes_), lanes_);
+    if (dx.data == rooms.dx)
+      row_tiles(task, part_dx, base[part_dx], first, n,
+                [&](char* to, std::ptrdiff_t row_stride, std::ptrdiff_t stride, std::ptrdiff_t at, std::ptrdiff_t rows,
+                    std::ptrdiff_t cols) {
+                  copy_tile(static_cast<std::size_t>(item_), to, row_stride, stride, rooms.dx + at, dx.step, item_,
+                            rows, cols);
+                });
   }
 
   /// Whether kept elements lie one after the other with their rows between them.

@@ -70,6 +70,9 @@ struct Kernels {
                                    std::size_t n);
   // Element type -> arithmetic type
   void (*widen[type_count])(void* wide, const void* narrow, std::size_t n);
+  // to[c][r] = from[r][c] for items of 2, 4 and 8 bytes: the items of a row lie in one piece, rows so many bytes apart.
+  void (*turn[3])(void* to, std::ptrdiff_t to_row, const void* from, std::ptrdiff_t from_row, std::size_t rows,
+                  std::size_t cols);
   // Slopes of the elements first, first + 1, ... in the type given (float or double)
   void (*draw_float)(float* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
   void (*draw_double)(double* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);

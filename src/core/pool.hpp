@@ -26,4 +26,17 @@ void parallel_for(std::size_t tasks, int threads, Body& body) {
   run_tasks(tasks, threads, [](void* context, std::size_t task) { (*static_cast<Body*>(context))(task); }, &body);
 }
 
+/// Calls body(begin, end) for stretches of [0, count), a few for each thread, so that neighbours stay together.
+template <class Body>
+void parallel_stretches(std::size_t count, int threads, const Body& body) {
+  const std::size_t shares = threads == 1 ? 1 : static_cast<std::size_t>(threads) * 4;
+  const std::size_t parts = shares < count ? shares : count;
+  auto stretch = [&body, count, parts](std::size_t part) {
+    const std::size_t each = count / parts, longer = count % parts;  // the first parts have one more
+    const std::size_t begin = each * part + (part < longer ? part : longer);
+    body(begin, begin + each + (part < longer ? 1 : 0));
+  };
+  parallel_for(parts, threads, stretch);
+}
+
 }  // namespace rectifier

@@ -8,6 +8,7 @@
 #include "loops.hpp"
 #include "philox.hpp"
 #include "sums.hpp"
+#include "turning.hpp"
 
 #define RECTIFIER_EACH_TYPE(loop) {loop<half>, loop<bfloat>, loop<float>, loop<double>}
 #define RECTIFIER_EACH_TYPE_OF(loop, formula) \
@@ -58,6 +59,7 @@ static constexpr Kernels table = {RECTIFIER_STRING(RECTIFIER_TARGET),
                                   RECTIFIER_EACH_TYPE(products_loop),
                                   RECTIFIER_EACH_TYPE(own_products_loop),
                                   RECTIFIER_EACH_TYPE(widen_loop),
+                                  {turn_loop<std::uint16_t>, turn_loop<std::uint32_t>, turn_loop<std::uint64_t>},
                                   draw<float>,
                                   draw<double>};
 }  // namespace RECTIFIER_TARGET
