@@ -25,6 +25,8 @@ constexpr std::ptrdiff_t short_row = 64;     // rows up to this length have a la
 constexpr std::ptrdiff_t most_kept = 1024;   // kept elements of one task
 constexpr std::ptrdiff_t most_lanes = 4096;  // their lanes
 constexpr std::ptrdiff_t piece = block_length;       // elements brought together from a scattered layout at a time
+constexpr std::ptrdiff_t turned = 2048;      // elements turned at a time, by so many rows or more
+constexpr std::ptrdiff_t step_rows = 16;
 constexpr std::ptrdiff_t task_elements = 1 << 16;
 
 class GammaGradient {
@@ -262,6 +264,10 @@ class GammaGradient {
     for (std::ptrdiff_t k = 0; k < task.count; ++k) {
       for (int p = 0; p < part_count; ++p) base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
       const double gamma = slope(rooms, k);
+      if (is_turned()) {
+        sum_turned(task, base, gamma, rooms, rooms.lanes + k * lanes_);
+        continue;
+      }
       for (std::ptrdiff_t i = 0; i < task.length; i += step) {
         const std::ptrdiff_t n = task.length - i < step ? task.length - i : step;
         stretch(reduced_, base, task.from + i, n, rooms, [&](char* dx, const char* g, const char* x) {
@@ -269,6 +275,44 @@ class GammaGradient {
         });
       }
     }
+  }
+
+  /// Whether all arrays lie along the second last axis of the group, the last one being a whole number of lanes.
+  bool is_turned() const {
+    const int d = reduced_.dims - 2;
+    if (d < 0 || reduced_.shape[d + 1] % lanes_ != 0 || reduced_.shape[d + 1] > block_length / 8) return false;
+    for (Part p : {part_dx, part_upstream, part_input})
+      if ((p != part_dx || pass_.wants_dx) && reduced_.strides[p][d] != item_) return false;
+    return true;
+  }
+
+  /// Sums along what was turned, and the data's gradient where it lies.
+  void sum_turned(const Task& task, const std::ptrdiff_t (&base)[part_count], double gamma, Rooms& rooms,
+                  double* lanes) const {
+    const int d = reduced_.dims - 1;
+    const auto strides = [&](Part p) { return reduced_.strides[p][d]; };
+    const auto add = [&](std::ptrdiff_t i, std::ptrdiff_t rows, std::ptrdiff_t cols) {
+      const auto at = [&](Part p) { return base_[p] + base[p] + reduced_.offset(p, i); };
+      const auto turn = [&](Part p, char* room) {
+        copy_tile(static_cast<std::size_t>(item_), room, cols * item_, item_, at(p), item_, strides(p), rows, cols);
+      };
+      turn(part_input, rooms.input);
+      turn(part_upstream, rooms.upstream);
+      kernels_.sum_along[pass_.type](nullptr, rooms.upstream, rooms.input, gamma,
+                                     static_cast<std::size_t>(rows * cols), lanes);
+      if (pass_.wants_dx)
+        kernels_.pull_rows[pass_.type](
+            at(part_dx), at(part_upstream), at(part_input), gamma, static_cast<std::size_t>(rows),
+            {static_cast<std::size_t>(cols), strides(part_dx), strides(part_upstream), strides(part_input), 0, 1});
+    };
+    reduced_.tiles(part_input, task.from, task.length,
+                   [&](std::ptrdiff_t, std::ptrdiff_t rows, std::ptrdiff_t, std::ptrdiff_t cols, std::ptrdiff_t,
+                       std::ptrdiff_t at) {
+                     std::ptrdiff_t at_once = turned / cols / step_rows * step_rows;
+                     if (at_once < step_rows) at_once = piece / cols < step_rows ? piece / cols : step_rows;
+                     for (std::ptrdiff_t row = 0; row < rows; row += at_once)
+                       add(task.from + at + row * cols, rows - row < at_once ? rows - row : at_once, cols);
+                   });
   }
 
   void sum_across(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {

@@ -58,6 +58,8 @@ struct Kernels {
   void (*scale_pullback[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n, Access);
   // One slope for the whole run: dx as above, and lanes[i % 16] += g[i] * x[i] where x[i] > 0 is false.
   void (*sum_along[type_count])(void* dx, const void* g, const void* x, double slope, std::size_t n, double* lanes);
+  // One slope for rows of n elements: dx as above, and the elements behind each row are asked for early.
+  void (*pull_rows[type_count])(void* dx, const void* g, const void* x, double slope, std::size_t n, const Rows&);
   // A slope and a sum per element, row after row: dx as above, and sums[lane][i] += g[i] * x[i] where x[i] > 0 is
   // false, the lane of a row being its number modulo the count of lanes.
   void (*sum_across[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n,

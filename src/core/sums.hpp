@@ -127,6 +127,27 @@ void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope_, st
   for (std::size_t r = 0; r < registers; ++r) store(lanes + r * f64::width, sums[r]);
 }
 
+template <class E>
+void pull_rows_loop(void* dx_, const void* g_, const void* x_, double slope_, std::size_t n, const Rows& rows) {
+  using V = typename Arithmetic<E>::lanes;
+  const V repeated(static_cast<typename V::scalar>(slope_));
+  const auto slope = [repeated](std::size_t) { return repeated; };
+  for (std::size_t row = 0; row < rows.count; ++row) {
+    const auto at = static_cast<std::ptrdiff_t>(row);
+    E* dx = reinterpret_cast<E*>(static_cast<char*>(dx_) + at * rows.dx);
+    const E* g = reinterpret_cast<const E*>(static_cast<const char*>(g_) + at * rows.g);
+    const E* x = reinterpret_cast<const E*>(static_cast<const char*>(x_) + at * rows.x);
+    std::size_t i = 0;
+    for (; i + step <= n; i += step) {
+      prefetch_at<false>(g + i + n + step - 1);
+      prefetch_at<false>(x + i + n + step - 1);
+      prefetch_at<true>(dx + i + n + step - 1);
+      step_dx(dx + i, g + i, x + i, slope);
+    }
+    if (i < n) last_dx(dx + i, g + i, x + i, n - i, [repeated](std::size_t, std::size_t) { return repeated; });
+  }
+}
+
 template <class E, class S>
 RECTIFIER_INLINE void sum_across_row(E* dx, const E* g, const E* x, const S* slopes, std::size_t n, double* sums) {
   using V = typename Arithmetic<E>::lanes;
