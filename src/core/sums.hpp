@@ -71,6 +71,35 @@ RECTIFIER_INLINE f64 add_term(f64 sum, f64 wide_g, f64 wide_x) {
 #endif
 }
 
+/// How many registers of doubles hold what one of floats does.
+constexpr std::size_t pair = static_cast<std::size_t>(f32::width) / f64::width;
+
+/// The numbers of an f32 as doubles, added to those of `pair` registers.
+RECTIFIER_INLINE void add_wide(f64* sums, f32 terms) {
+#if RECTIFIER_LEVEL == 4
+  sums[0] = sums[0] + f64(_mm512_cvtps_pd(_mm512_castps512_ps256(terms.v)));
+  sums[1] = sums[1] + f64(_mm512_cvtps_pd(_mm512_extractf32x8_ps(terms.v, 1)));
+#elif RECTIFIER_LEVEL == 3
+  sums[0] = sums[0] + f64(_mm256_cvtps_pd(_mm256_castps256_ps128(terms.v)));
+  sums[1] = sums[1] + f64(_mm256_cvtps_pd(_mm256_extractf128_ps(terms.v, 1)));
+#else
+  sums[0] = sums[0] + f64(static_cast<double>(terms.v));
+#endif
+}
+
+/// `pair` registers of sums with the terms of as many elements. A float holds the product of two halves, so that those
+/// need half the conversions.
+template <class E>
+RECTIFIER_INLINE void add_terms(f64* sums, const E* g, const E* x) {
+  if constexpr (std::is_same_v<E, half>) {
+    const f32 v = load<f32>(x);
+    add_wide(sums, select(positive(v), f32(0.0F), load<f32>(g) * v));
+  } else {
+    for (std::size_t r = 0; r < pair; ++r)
+      sums[r] = add_term<E>(sums[r], load_wide(g + r * f64::width), load_wide(x + r * f64::width));
+  }
+}
+
 /// One step of the data's gradient; nothing where dx is null.
 template <class E, class Slope>
 RECTIFIER_INLINE void step_dx(E* dx, const E* g, const E* x, const Slope& slope) {
@@ -111,8 +140,7 @@ void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope_, st
   for (; i + step <= n; i += step) {
     prefetch_line(g + i);
     prefetch_line(x + i);
-    for (std::size_t r = 0, k = i; r < registers; ++r, k += f64::width)
-      sums[r] = add_term<E>(sums[r], load_wide(g + k), load_wide(x + k));
+    for (std::size_t r = 0, k = i; r < registers; r += pair, k += pair * f64::width) add_terms(sums + r, g + k, x + k);
     step_dx(dx == nullptr ? dx : dx + i, g + i, x + i, slope);
   }
   if (i < n) {
@@ -156,8 +184,12 @@ RECTIFIER_INLINE void sum_across_row(E* dx, const E* g, const E* x, const S* slo
   for (; i + step <= n; i += step) {
     prefetch_line(g + i);
     prefetch_line(x + i);
-    for (std::size_t k = i; k < i + step; k += f64::width)
-      store(sums + k, add_term<E>(load<f64>(before + k), load_wide(g + k), load_wide(x + k)));
+    for (std::size_t k = i; k < i + step; k += pair * f64::width) {
+      f64 both[pair];
+      for (std::size_t r = 0; r < pair; ++r) both[r] = load<f64>(before + k + r * f64::width);
+      add_terms(both, g + k, x + k);
+      for (std::size_t r = 0; r < pair; ++r) store(sums + k + r * f64::width, both[r]);
+    }
     step_dx(dx == nullptr ? dx : dx + i, g + i, x + i, [at = slopes + i](std::size_t k) { return load<V>(at + k); });
   }
   if (i < n) {
