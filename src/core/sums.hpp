@@ -74,26 +74,33 @@ RECTIFIER_INLINE f64 add_term(f64 sum, f64 wide_g, f64 wide_x) {
 /// How many registers of doubles hold what one of floats does.
 constexpr std::size_t pair = static_cast<std::size_t>(f32::width) / f64::width;
 
-/// The numbers of an f32 as doubles, added to those of `pair` registers.
-RECTIFIER_INLINE void add_wide(f64* sums, f32 terms) {
+/// The numbers of an f32 as doubles.
+struct Wide {
+  f64 part[pair];
+};
+RECTIFIER_INLINE Wide widen(f32 x) {
 #if RECTIFIER_LEVEL == 4
-  sums[0] = sums[0] + f64(_mm512_cvtps_pd(_mm512_castps512_ps256(terms.v)));
-  sums[1] = sums[1] + f64(_mm512_cvtps_pd(_mm512_extractf32x8_ps(terms.v, 1)));
+  return {{_mm512_cvtps_pd(_mm512_castps512_ps256(x.v)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1))}};
 #elif RECTIFIER_LEVEL == 3
-  sums[0] = sums[0] + f64(_mm256_cvtps_pd(_mm256_castps256_ps128(terms.v)));
-  sums[1] = sums[1] + f64(_mm256_cvtps_pd(_mm256_extractf128_ps(terms.v, 1)));
+  return {{_mm256_cvtps_pd(_mm256_castps256_ps128(x.v)), _mm256_cvtps_pd(_mm256_extractf128_ps(x.v, 1))}};
 #else
-  sums[0] = sums[0] + f64(static_cast<double>(terms.v));
+  return {{f64(static_cast<double>(x.v))}};
 #endif
 }
 
-/// `pair` registers of sums with the terms of as many elements. A float holds the product of two halves, so that those
-/// need half the conversions.
+/// `pair` registers of sums with the terms of as many elements. 16-bit elements are read once for both, and a float
+/// holds the product of two halves.
 template <class E>
 RECTIFIER_INLINE void add_terms(f64* sums, const E* g, const E* x) {
-  if constexpr (std::is_same_v<E, half>) {
-    const f32 v = load<f32>(x);
-    add_wide(sums, select(positive(v), f32(0.0F), load<f32>(g) * v));
+  if constexpr (sizeof(E) == 2) {
+    const f32 u = load<f32>(g), v = load<f32>(x);
+    if constexpr (std::is_same_v<E, half>) {
+      const Wide terms = widen(select(positive(v), f32(0.0F), u * v));
+      for (std::size_t r = 0; r < pair; ++r) sums[r] = sums[r] + terms.part[r];
+    } else {
+      const Wide wide_u = widen(u), wide_v = widen(v);
+      for (std::size_t r = 0; r < pair; ++r) sums[r] = add_term<E>(sums[r], wide_u.part[r], wide_v.part[r]);
+    }
   } else {
     for (std::size_t r = 0; r < pair; ++r)
       sums[r] = add_term<E>(sums[r], load_wide(g + r * f64::width), load_wide(x + r * f64::width));
