@@ -24,7 +24,7 @@ constexpr std::ptrdiff_t block_length = 4096;
 constexpr std::ptrdiff_t short_row = 64;     // rows up to this length have a lane for each element
 constexpr std::ptrdiff_t most_kept = 1024;   // kept elements of one task
 constexpr std::ptrdiff_t most_lanes = 4096;  // their lanes
-constexpr std::ptrdiff_t piece = block_length;       // elements brought together from a scattered layout at a time
+constexpr std::ptrdiff_t piece = 1024;       // elements brought together from a scattered layout at a time
 constexpr std::ptrdiff_t turned = 2048;      // elements turned at a time, by so many rows or more
 constexpr std::ptrdiff_t step_rows = 16;
 constexpr std::ptrdiff_t task_elements = 1 << 16;
@@ -155,7 +155,7 @@ class GammaGradient {
     alignas(64) double lanes[most_lanes];
     alignas(64) double gamma[most_kept];    // a slope for each kept element
     alignas(64) double slopes[most_lanes];  // a slope for each element of a stretch
-    alignas(64) char upstream[piece * 8], input[piece * 8], dx[piece * 8];
+    alignas(64) char upstream[block_length * 8], input[block_length * 8], dx[block_length * 8];
   };
 
   void work(std::ptrdiff_t number, Rooms& rooms) const {
@@ -260,7 +260,7 @@ class GammaGradient {
     offsets(task, row, row_base);
     bool scattered = !reduced_.contiguous(part_input, item_) || !reduced_.contiguous(part_upstream, item_);
     scattered = scattered || (pass_.wants_dx && !reduced_.contiguous(part_dx, item_));
-    const std::ptrdiff_t step = scattered ? piece : task.length;
+    const std::ptrdiff_t step = scattered && reduced_.dims == 1 ? piece : scattered ? block_length : task.length;
     for (std::ptrdiff_t k = 0; k < task.count; ++k) {
       for (int p = 0; p < part_count; ++p) base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
       const double gamma = slope(rooms, k);
@@ -298,8 +298,8 @@ class GammaGradient {
       };
       turn(part_input, rooms.input);
       turn(part_upstream, rooms.upstream);
-      kernels_.sum_along[pass_.type](nullptr, rooms.upstream, rooms.input, gamma,
-                                     static_cast<std::size_t>(rows * cols), lanes);
+      kernels_.sum_along[pass_.type](nullptr, rooms.upstream, rooms.input, gamma, static_cast<std::size_t>(rows * cols),
+                                     lanes);
       if (pass_.wants_dx)
         kernels_.pull_rows[pass_.type](
             at(part_dx), at(part_upstream), at(part_input), gamma, static_cast<std::size_t>(rows),
@@ -309,7 +309,7 @@ class GammaGradient {
                    [&](std::ptrdiff_t, std::ptrdiff_t rows, std::ptrdiff_t, std::ptrdiff_t cols, std::ptrdiff_t,
                        std::ptrdiff_t at) {
                      std::ptrdiff_t at_once = turned / cols / step_rows * step_rows;
-                     if (at_once < step_rows) at_once = piece / cols < step_rows ? piece / cols : step_rows;
+                     if (at_once < step_rows) at_once = std::min(block_length / cols, step_rows);
                      for (std::ptrdiff_t row = 0; row < rows; row += at_once)
                        add(task.from + at + row * cols, rows - row < at_once ? rows - row : at_once, cols);
                    });
@@ -320,8 +320,8 @@ class GammaGradient {
     offsets(task, row, base);
     std::ptrdiff_t at_once = task.length;
     for (Part p : {part_dx, part_upstream, part_input})
-      if ((p != part_dx || pass_.wants_dx) && !rows_direct(p)) at_once = piece / task.count;
-    if (at_once > lanes_) at_once -= at_once % lanes_;
+      if ((p != part_dx || pass_.wants_dx) && !rows_direct(p))
+        at_once = std::max(lanes_, piece / task.count / lanes_ * lanes_);
     for (std::ptrdiff_t i = 0; i < task.length; i += at_once)
       add_rows(task, base, i, task.length - i < at_once ? task.length - i : at_once, rooms);
   }
@@ -345,13 +345,15 @@ class GammaGradient {
   template <class Copy>
   void row_tiles(const Task& task, Part p, std::ptrdiff_t base, std::ptrdiff_t first, std::ptrdiff_t n,
                  const Copy& copy) const {
-    reduced_.stretches(p, task.from + first, n, [&](std::ptrdiff_t row_offset, std::ptrdiff_t rows,
-                                                    std::ptrdiff_t row_stride, std::ptrdiff_t row) {
-      kept_.stretches(p, task.first, task.count, [&](std::ptrdiff_t offset, std::ptrdiff_t cols,
-                                                     std::ptrdiff_t stride, std::ptrdiff_t col) {
-        copy(base_[p] + base + row_offset + offset, row_stride, stride, (row * task.count + col) * item_, rows, cols);
-      });
-    });
+    reduced_.stretches(
+        p, task.from + first, n,
+        [&](std::ptrdiff_t row_offset, std::ptrdiff_t rows, std::ptrdiff_t row_stride, std::ptrdiff_t row) {
+          kept_.stretches(p, task.first, task.count,
+                          [&](std::ptrdiff_t offset, std::ptrdiff_t cols, std::ptrdiff_t stride, std::ptrdiff_t col) {
+                            copy(base_[p] + base + row_offset + offset, row_stride, stride,
+                                 (row * task.count + col) * item_, rows, cols);
+                          });
+        });
   }
 
   Place gather_rows(const Task& task, Part p, std::ptrdiff_t base, std::ptrdiff_t first, std::ptrdiff_t n,
@@ -379,8 +381,12 @@ class GammaGradient {
     const std::ptrdiff_t in_rounds = follow && first % lanes_ == 0 ? n / lanes_ * lanes_ : 0;
     const auto add = [&](std::ptrdiff_t from, std::ptrdiff_t count, std::ptrdiff_t rows_in_one, const double* slopes,
                          std::size_t lane, std::ptrdiff_t lanes) {
-      const Rows rows{static_cast<std::size_t>(count / rows_in_one), dx.step * rows_in_one, g.step * rows_in_one,
-                      x.step * rows_in_one, lane, static_cast<std::size_t>(lanes)};
+      const Rows rows{static_cast<std::size_t>(count / rows_in_one),
+                      dx.step * rows_in_one,
+                      g.step * rows_in_one,
+                      x.step * rows_in_one,
+                      lane,
+                      static_cast<std::size_t>(lanes)};
       if (count > 0)
         kernels_.sum_across[pass_.type](pass_.wants_dx ? dx.data + from * dx.step : nullptr, g.data + from * g.step,
                                         x.data + from * x.step, slopes,
