@@ -169,3 +169,61 @@ def test_a_slope_for_each_element_in_any_layout(cpu_target, dtype, own, shape):
         d_x, d_gamma = rectifier.vjp(layout(x), layout(gamma), "prelu")[1](layout(g))
         assert_same_bits(d_gamma, expected)
         assert_same_bits(d_x, rectifier.vjp(x, gamma, "prelu")[1](g)[0])
+
+
+def every_other(array):
+    return np.repeat(array, 2, axis=-1)[..., ::2]
+
+
+def padded_columns(array):
+    wide = np.zeros((array.shape[1], array.shape[0] + 3), array.dtype)
+    wide[:, : array.shape[0]] = array.T
+    return wide[:, : array.shape[0]].T
+
+
+LAYOUTS = {
+    "transposed": np.asfortranarray,
+    "every other": every_other,
+    "transposed, padded": padded_columns,
+    "transposed, backwards": lambda a: np.asfortranarray(a[::-1])[::-1],
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("axis", [None, 0, 1], ids=["shared", "rows", "columns"])
+# Around what is turned at once: 4 and 8 items in a square, 16 lanes, 2048 elements, blocks of 4096, rows of 512.
+@pytest.mark.parametrize(
+    "shape",
+    [(3, 4), (7, 9), (65, 8), (15, 16), (33, 32), (129, 48), (130, 64), (300, 31), (9, 512), (17, 528), (2, 4112)],
+    ids=str,
+)
+def test_layouts_with_sums_that_are_exact(cpu_target, dtype, layout, axis, shape):
+    """Sums of these products are whole multiples of 2**-10 below 2**53, in whatever order."""
+    rng = np.random.default_rng(shape[0])
+    x, g = ((rng.integers(-127, 128, size=shape) / 32.0).astype(dtype) for _ in range(2))
+    gamma = np.full(() if axis is None else shape[axis], 0.5, dtype)
+    over = (0, 1) if axis is None else 1 - axis
+    exact = np.where(x > 0, 0.0, g.astype(np.float64) * x.astype(np.float64)).sum(axis=over)
+    expected = np.array([rounded_once(Fraction(float(e)), dtype) for e in exact.ravel()]).reshape(gamma.shape)
+    d_x, d_gamma = rectifier.vjp(layout(x), gamma, "prelu", axis=axis)[1](layout(g))
+    assert_same_bits(d_gamma, expected)
+    assert_same_bits(np.ascontiguousarray(d_x), np.where(x > 0, g, g * dtype.type(0.5)))
+    # In place: the data's gradient over the upstream one.
+    head = layout(g)
+    again = rectifier.vjp(layout(x), gamma, "prelu", axis=axis)[1](head, out=(head, None))
+    assert_same_bits(again[1], expected)
+    assert_same_bits(np.ascontiguousarray(head), np.where(x > 0, g, g * dtype.type(0.5)))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("axis", [None, 0, 1], ids=["shared", "rows", "columns"])
+@pytest.mark.parametrize("shape", [(33, 32), (130, 64), (300, 31), (17, 528), (9000, 16), (5000, 24)], ids=str)
+def test_the_order_of_the_sums_is_that_of_the_shape(cpu_target, layout, axis, shape):
+    rng = np.random.default_rng(shape[0])
+    x, g = rng.standard_normal((2, *shape))
+    gamma = np.full(() if axis is None else shape[axis], 0.5)
+    expected = rectifier.vjp(x, gamma, "prelu", axis=axis)[1](g)
+    actual = rectifier.vjp(layout(x), gamma, "prelu", axis=axis)[1](layout(g))
+    assert_same_bits(actual[1], expected[1])
+    assert_same_bits(np.ascontiguousarray(actual[0]), expected[0])

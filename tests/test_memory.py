@@ -56,11 +56,13 @@ def test_no_full_size_temporary(act_type: str, call: str) -> None:
     assert growth(code) < 4 * MIB
 
 
-def test_no_full_size_temporary_with_a_full_gamma() -> None:
+@pytest.mark.parametrize("turn", ["", ".transpose()"], ids=["C order", "transposed"])
+def test_no_full_size_temporary_with_a_full_gamma(turn: str) -> None:
     code = (
         "gamma = fresh((1, 16, 2**20)); d_gamma = fresh((1, 16, 2**20)); s = (1, 16, 2**20); before = peak()\n"
-        "y, pullback = rectifier.vjp(x.reshape(s), gamma=gamma, act_type='prelu', axis=(0, 1, 2), out=out.reshape(s))\n"
-        "pullback(g.reshape(s), out=(dx.reshape(s), d_gamma))"
+        f"x, out, g, dx = (a.reshape(s){turn} for a in (x, out, g, dx))\n"
+        f"y, pullback = rectifier.vjp(x, gamma=gamma{turn}, act_type='prelu', axis=(0, 1, 2), out=out)\n"
+        f"pullback(g, out=(dx, d_gamma{turn}))"
     )
     assert growth(code) < 4 * MIB
 

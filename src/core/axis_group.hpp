@@ -1,6 +1,8 @@
 // Axes that are neighbours in C order, taken together as one.
 #pragma once
 
+#include <cstdlib>
+
 #include "nest.hpp"
 
 namespace rectifier {
@@ -38,20 +40,41 @@ struct Group {
     return bytes;
   }
 
+  /// How far apart neighbours lie, in bytes.
+  std::ptrdiff_t nearest(Part p) const { return dims == 0 ? 0 : std::abs(strides[p][dims - 1]); }
+
   /// Whether n elements from any position on lie one after the other.
   bool contiguous(Part p, std::ptrdiff_t item) const {
     return dims == 0 || size() == 1 || (dims == 1 && strides[p][0] == item);
   }
 
-  /// Calls copy(place in the array, how many, stride, position) for each straight stretch of n elements from i on.
-  template <class Copy>
-  void stretches(Part p, std::ptrdiff_t i, std::ptrdiff_t n, const Copy& copy) const {
+  /// Calls visit(place in the array, how many, stride, position) for each straight stretch of n elements from i on.
+  template <class Visit>
+  void stretches(Part p, std::ptrdiff_t i, std::ptrdiff_t n, const Visit& visit) const {
     const std::ptrdiff_t length = dims == 0 ? 1 : shape[dims - 1];
     for (std::ptrdiff_t done = 0; done < n;) {
       const std::ptrdiff_t left = length - (i + done) % length;
       const std::ptrdiff_t count = left < n - done ? left : n - done;
-      copy(offset(p, i + done), count, dims == 0 ? 0 : strides[p][dims - 1], done);
+      visit(offset(p, i + done), count, dims == 0 ? 0 : strides[p][dims - 1], done);
       done += count;
+    }
+  }
+
+  /// Calls copy(place in the array, rows, their stride, columns, their stride, position) for n elements from i on: for
+  /// whole rows of the inner axis together, and for each part of a row.
+  template <class Copy>
+  void tiles(Part p, std::ptrdiff_t i, std::ptrdiff_t n, const Copy& copy) const {
+    const std::ptrdiff_t length = dims == 0 ? 1 : shape[dims - 1], stride = dims == 0 ? 0 : strides[p][dims - 1];
+    for (std::ptrdiff_t done = 0; done < n;) {
+      const std::ptrdiff_t at = i + done, left = length - at % length;
+      std::ptrdiff_t rows = 1, cols = left < n - done ? left : n - done, row_stride = 0;
+      if (dims > 1 && cols == length) {
+        const std::ptrdiff_t below = shape[dims - 2] - at / length % shape[dims - 2];
+        rows = (n - done) / length < below ? (n - done) / length : below;
+        row_stride = strides[p][dims - 2];
+      }
+      copy(offset(p, at), rows, row_stride, cols, stride, done);
+      done += rows * cols;
     }
   }
 };

@@ -20,9 +20,6 @@ constexpr std::ptrdiff_t drawn_cols = 64;
 constexpr std::ptrdiff_t shortest_row = 128;
 // Elements of a tile that lies in one piece: few enough that two threads share 1e5 elements evenly.
 constexpr std::ptrdiff_t whole_tile = 1 << 13;
-// Enough that threads end together: with 4 shares of each, which a late thread left to the other, the call on 1e6
-// floats took 187 us instead of 145 us.
-constexpr std::size_t shares_of_a_thread = 32;
 // Bytes of an array from which on, measured, prefetching pays, and so do stores that pass by the caches: value and
 // gradient of leaky on 1e6 floats took 480 us instead of 505 us, on 1.6e7 floats 7.5 ms instead of 9.9 ms.
 constexpr std::size_t prefetch_from = std::size_t{1} << 20;
@@ -54,28 +51,22 @@ class Elementwise {
 
   void run() {
     const int threads = threads_for(nanoseconds() * static_cast<double>(nest_.size()));
-    const std::size_t shares = threads == 1 ? 1 : static_cast<std::size_t>(threads) * shares_of_a_thread;
-    const std::size_t parts = shares < tiles_ ? shares : tiles_;
-    auto body = [this, parts](std::size_t part) {
+    parallel_stretches(tiles_, threads, [this](std::size_t begin, std::size_t end) {
       Rooms rooms;
-      const std::size_t each = tiles_ / parts, longer = tiles_ % parts;  // the first parts have a tile more
-      const std::size_t begin = each * part + (part < longer ? part : longer);
-      const std::size_t end = begin + each + (part < longer ? 1 : 0);
       for (std::size_t t = begin; t < end; ++t) process(tile(t), rooms);
-    };
-    parallel_for(parts, threads, body);
+    });
   }
 
  private:
   std::ptrdiff_t stride(Role role, int loop) const { return loop < 0 ? 0 : nest_.views[role].strides[loop]; }
   std::ptrdiff_t unit(Role role) const {
     if (role == position) return 1;
-    return role == slopes ? static_cast<std::ptrdiff_t>(item_size(work_.slope_type)) : item_;
+    return role == slopes || role == products ? static_cast<std::ptrdiff_t>(item_size(work_.slope_type)) : item_;
   }
 
   /// The loop other than the inner one along which some array is contiguous, or -1.
   int crossing_loop() const {
-    for (Role role : {position, input, upstream, slopes}) {
+    for (Role role : {position, input, upstream, slopes, products}) {
       if (!nest_.used[role] || stride(role, inner_) == unit(role) || stride(role, inner_) == 0) continue;
       for (int d = 0; d < inner_; ++d)
         if (stride(role, d) == unit(role)) return d;
@@ -84,8 +75,8 @@ class Elementwise {
   }
 
   bool has_whole_rows() const {
-    for (Role role : {out, input, upstream})
-      if (nest_.used[role] && stride(role, inner_) != item_) return false;
+    for (Role role : {out, input, upstream, products})
+      if (nest_.used[role] && stride(role, inner_) != unit(role)) return false;
     return work_.signs == nullptr;
   }
 
@@ -93,7 +84,7 @@ class Elementwise {
 
   /// Whether only the slopes keep the two inner loops from being one.
   bool rows_adjoin() const {
-    if (row_ < 0 || !nest_.used[slopes]) return false;
+    if (row_ < 0 || !nest_.used[slopes] || nest_.used[products]) return false;
     for (Role role : {out, input, upstream})
       if (nest_.used[role] && stride(role, row_) != item_ * nest_.shape[inner_]) return false;
     return true;
@@ -138,9 +129,12 @@ class Elementwise {
   }
 
   std::ptrdiff_t slope_bytes() const { return static_cast<std::ptrdiff_t>(slope_size(work_.type)); }
-  bool slope_room_needed() const { return item_size(work_.slope_type) != slope_size(work_.type); }
+  bool slope_room_needed() const {
+    return !nest_.used[products] && item_size(work_.slope_type) != slope_size(work_.type);
+  }
 
   double nanoseconds() const {
+    if (nest_.used[products]) return 0.3;
     double cost = work_.drawn ? 0.8 : kernels_.formulas[work_.formula].nanoseconds;
     if (work_.backward) cost *= 1.5;
     return work_.type == float64 ? 3 * cost : cost;
@@ -181,9 +175,23 @@ class Elementwise {
 
   const char* gather(Role role, const Tile& tile, Room& room) const {
     if (contiguous(role, tile)) return at(role, tile);
-    copy_tile(static_cast<std::size_t>(item_), room.bytes, item_ * tile.cols, item_, at(role, tile), stride(role, row_),
+    const std::ptrdiff_t size = unit(role);
+    copy_tile(static_cast<std::size_t>(size), room.bytes, size * tile.cols, size, at(role, tile), stride(role, row_),
               stride(role, inner_), tile.rows, tile.cols);
     return room.bytes;
+  }
+
+  /// Where the kernel writes: to the array itself, or to the room from which `scatter` takes it there.
+  char* target(Role role, const Tile& tile, Room& room) const {
+    if (!nest_.used[role]) return nullptr;
+    return contiguous(role, tile) ? at(role, tile) : room.bytes;
+  }
+
+  void scatter(Role role, const Tile& tile, const Room& room) const {
+    if (!nest_.used[role] || contiguous(role, tile)) return;
+    const std::ptrdiff_t size = unit(role);
+    copy_tile(static_cast<std::size_t>(size), at(role, tile), stride(role, row_), stride(role, inner_), room.bytes,
+              size * tile.cols, size, tile.rows, tile.cols);
   }
 
   /// Numbers that are above zero where the input was.
@@ -336,15 +344,25 @@ class Elementwise {
     }
   }
 
+  /// The gradients of the data and of a slope for each element.
+  void multiply(const Tile& tile, Rooms& rooms) const {
+    const auto* kernel = (work_.slope_type == work_.type ? kernels_.own_products : kernels_.products) + work_.type;
+    (*kernel)(target(out, tile, rooms.out), target(products, tile, rooms.draws), gather(upstream, tile, rooms.upstream),
+              gather(input, tile, rooms.input), gather(slopes, tile, rooms.slopes),
+              static_cast<std::size_t>(tile.rows * tile.cols));
+    scatter(out, tile, rooms.out);
+    scatter(products, tile, rooms.draws);
+  }
+
   void process(const Tile& tile, Rooms& rooms) const {
+    if (nest_.used[products]) return multiply(tile, rooms);
     if (by_rows_) return process_rows(tile, rooms);
     if (across_) return process_across(tile);
     const auto n = static_cast<std::size_t>(tile.rows * tile.cols);
     const char* x = work_.signs != nullptr ? gather_signs(tile, rooms.input) : gather(input, tile, rooms.input);
     const char* g = work_.backward ? gather(upstream, tile, rooms.upstream) : nullptr;
-    const bool direct = contiguous(out, tile);
-    char* y = direct ? at(out, tile) : rooms.out.bytes;
-    const Access access = direct ? access_ : cached;
+    char* y = target(out, tile, rooms.out);
+    const Access access = y == rooms.out.bytes ? cached : access_;
     if (work_.drawn) {
       scale_drawn(y, g, x, tile, rooms, access);
     } else if (nest_.used[slopes] && !constant_slope(tile)) {
@@ -352,9 +370,7 @@ class Elementwise {
     } else {
       transform(y, g, x, nest_.used[slopes] ? read_slope(at(slopes, tile)) : work_.parameters.slope, n, access);
     }
-    if (!direct)
-      copy_tile(static_cast<std::size_t>(item_), at(out, tile), stride(out, row_), stride(out, inner_), rooms.out.bytes,
-                item_ * tile.cols, item_, tile.rows, tile.cols);
+    scatter(out, tile, rooms.out);
   }
 
   const Nest& nest_;

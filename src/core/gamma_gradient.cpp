@@ -1,139 +1,64 @@
-// The order of gamma's sums, fixed by the shapes of data and gamma alone:
-//   The axes, in C order, fall into groups of neighbours that gamma has for itself (kept) or sums over (reduced). The
-//   last reduced group is a row. Element i of a row adds to lane i mod L of its block, where L is the length of the row
-//   up to 64, and 16 beyond; a block is 4096 elements of one row, or as many whole rows as 4096 elements hold. The
-//   lanes of a block, and then the blocks, are added in pairs.
-// The layout in memory only decides which loop does a block: along a row, across the kept group, or along a stretch of
-// kept elements with their short rows.
+// The sums of gamma's gradient, a task at a time, in the order that gamma_plan.hpp sets.
 #include "gamma_gradient.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
-#include "axis_group.hpp"
 #include "cpu.hpp"
+#include "gamma_plan.hpp"
 #include "pool.hpp"
 #include "rounding.hpp"
 
 namespace rectifier {
 namespace {
 
-constexpr std::ptrdiff_t block_length = 4096;
-constexpr std::ptrdiff_t short_row = 64;     // rows up to this length have a lane for each element
-constexpr std::ptrdiff_t most_kept = 1024;   // kept elements of one task
-constexpr std::ptrdiff_t most_lanes = 4096;  // their lanes
-constexpr std::ptrdiff_t piece = 1024;       // elements brought together from a scattered layout at a time
-constexpr std::ptrdiff_t task_elements = 1 << 16;
+constexpr std::ptrdiff_t piece = 1024;   // elements brought together from a scattered layout at a time
+constexpr std::ptrdiff_t turned = 2048;  // elements turned at a time, by so many rows or more
+constexpr std::ptrdiff_t step_rows = 16;
 
-class GammaGradient {
+class GammaGradient : GammaPlan {
  public:
-  explicit GammaGradient(const GammaPass& pass) : pass_(pass), kernels_(kernels()) {
-    item_ = static_cast<std::ptrdiff_t>(item_size(pass.type));
-    const View* views[part_count] = {&pass.dx, &pass.upstream, &pass.input, &pass.gamma, &pass.d_gamma};
-    for (int p = 0; p < part_count; ++p) base_[p] = views[p]->data + views[p]->offset;
-    group_axes(views);
-    choose_tasks();
+  explicit GammaGradient(const GammaPass& pass) : GammaPlan(pass), kernels_(kernels()) {
+    if (blocks_ > 1) partial_.resize(static_cast<std::size_t>(outer_kept_.size() * kept_size_ * blocks_));
   }
 
   void run() {
+    if (is_elementwise()) return multiply();
     const int threads = threads_for(0.3 * static_cast<double>(total_));
-    if (is_dense()) return multiply(threads);
-    auto body = [this](std::size_t task) { work(static_cast<std::ptrdiff_t>(task)); };
-    parallel_for(static_cast<std::size_t>(tasks_), threads, body);
+    parallel_stretches(static_cast<std::size_t>(tasks_), threads, [this](std::size_t begin, std::size_t end) {
+      Rooms rooms;
+      for (std::size_t task = begin; task < end; ++task) work(static_cast<std::ptrdiff_t>(task), rooms);
+    });
     if (blocks_ > 1) finish();
   }
 
  private:
-  void group_axes(const View* const (&views)[part_count]) {
-    int last_kept = -1, last_reduced = -1;
-    for (int d = 0; d < pass_.dims; ++d)
-      if (pass_.shape[d] != 1) (pass_.kept[d] ? last_kept : last_reduced) = d;
-    bool inner_kept = true, inner_reduced = true;
-    int order[max_dims], count = 0;
-    bool inner[max_dims];
-    for (int d = pass_.dims - 1; d >= 0; --d) {
-      if (pass_.shape[d] == 1) continue;
-      total_ *= pass_.shape[d];
-      bool& open = pass_.kept[d] ? inner_kept : inner_reduced;
-      inner[count] = open;
-      order[count++] = d;
-      // An axis of the other kind between two like ones closes the group of those, once it has begun.
-      if (pass_.kept[d] && last_reduced > d) inner_reduced = false;
-      if (!pass_.kept[d] && last_kept > d) inner_kept = false;
-    }
-    if (last_reduced < 0) {  // nothing is summed, so the order is free: that of the memory
-      std::sort(order, order + count, [&](int a, int b) {
-        return std::abs(views[part_input]->strides[a]) < std::abs(views[part_input]->strides[b]);
-      });
-    }
-    for (int k = count - 1; k >= 0; --k) {
-      const int d = order[k];
-      std::ptrdiff_t steps[part_count];
-      for (int p = 0; p < part_count; ++p) steps[p] = views[p]->strides[d];
-      Group& group = pass_.kept[d] ? (inner[k] ? kept_ : outer_kept_) : (inner[k] ? reduced_ : outer_reduced_);
-      group.append(pass_.shape[d], steps);
-    }
+  /// Whether there is a slope for each element, of a type that the kernels of products take.
+  bool is_elementwise() const {
+    const bool own = pass_.gamma_type == pass_.type;
+    const bool arithmetic = pass_.gamma_type == (pass_.type == float64 ? float64 : float32);
+    return kept_size_ == total_ && pass_.gamma_type == pass_.d_gamma_type && (own || arithmetic);
   }
 
-  void choose_tasks() {
-    kept_size_ = kept_.size();
-    reduced_size_ = reduced_.size();
-    rows_ = outer_reduced_.size();
-    if (reduced_size_ >= block_length) {
-      segments_ = (reduced_size_ + block_length - 1) / block_length;
-      block_rows_ = 1;
-    } else {
-      block_rows_ = block_length / (reduced_size_ > 0 ? reduced_size_ : 1);
-    }
-    blocks_ = segments_ * ((rows_ + block_rows_ - 1) / block_rows_);
-    const bool row_in_line = reduced_.contiguous(part_input, item_) && reduced_size_ > 1;
-    if (reduced_size_ == 1 || (kept_size_ >= 8 && kept_.contiguous(part_input, item_) && !row_in_line)) {
-      loop_ = across;
-    } else {
-      loop_ = reduced_size_ > short_row ? along : joint;
-    }
-    lanes_ = reduced_size_ > short_row ? static_cast<std::ptrdiff_t>(sum_lanes) : reduced_size_;
-    const std::ptrdiff_t in_block =
-        (segments_ > 1 ? block_length : reduced_size_) * (rows_ < block_rows_ ? rows_ : block_rows_);
-    chunk_ = loop_ == along ? task_elements / in_block : most_kept;
-    // Across, the sums are written again for every row: they should leave room in the nearest cache.
-    const std::ptrdiff_t room = loop_ == across ? most_lanes / 2 : most_lanes;
-    if (chunk_ > room / lanes_) chunk_ = room / lanes_;
-    if (chunk_ > kept_size_) chunk_ = kept_size_;
-    if (chunk_ < 1) chunk_ = 1;
-    while (loop_ == across && chunk_ > 64 && blocks_ * ((kept_size_ + chunk_ - 1) / chunk_) < 8) chunk_ /= 2;
-    chunks_ = (kept_size_ + chunk_ - 1) / chunk_;
-    run_of_chunks_ = task_elements / 4 / (in_block * chunk_);
-    if (run_of_chunks_ < 1) run_of_chunks_ = 1;
-    chunk_runs_ = (chunks_ + run_of_chunks_ - 1) / run_of_chunks_;
-    tasks_ = outer_kept_.size() * blocks_ * chunk_runs_;
-    if (blocks_ > 1) partial_.resize(static_cast<std::size_t>(outer_kept_.size() * kept_size_ * blocks_));
-  }
-
-  /// Whether there is a slope for each element, and all arrays lie in one piece each, in the same order.
-  bool is_dense() const {
-    const bool own = pass_.gamma_type == pass_.type, arithmetic = item_size(pass_.gamma_type) == slope_size(pass_.type);
-    if (kept_size_ != total_ || pass_.gamma_type != pass_.d_gamma_type || !(own || arithmetic)) return false;
-    for (Part p : {part_dx, part_upstream, part_input})
-      if ((p != part_dx || pass_.wants_dx) && !kept_.contiguous(p, item_)) return false;
-    const auto size = static_cast<std::ptrdiff_t>(item_size(pass_.gamma_type));
-    return kept_.contiguous(part_gamma, size) && kept_.contiguous(part_d_gamma, size);
-  }
-
-  void multiply(int threads) {
-    const auto* kernel = (pass_.gamma_type == pass_.type ? kernels_.own_products : kernels_.products) + pass_.type;
-    constexpr std::ptrdiff_t share = 1 << 13;
-    const auto size = static_cast<std::ptrdiff_t>(item_size(pass_.gamma_type));
-    auto body = [&](std::size_t task) {
-      const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(task) * share;
-      const std::ptrdiff_t n = total_ - i < share ? total_ - i : share;
-      (*kernel)(pass_.wants_dx ? base_[part_dx] + i* item_ : nullptr, base_[part_d_gamma] + i * size,
-                base_[part_upstream] + i * item_, base_[part_input] + i * item_, base_[part_gamma] + i * size,
-                static_cast<std::size_t>(n));
+  void multiply() const {
+    Nest nest;
+    nest.dims = pass_.dims;
+    for (int d = 0; d < pass_.dims; ++d) nest.shape[d] = pass_.shape[d];
+    const auto view = [&nest](Role role, const View& array, bool used = true) {
+      nest.views[role] = array;
+      nest.used[role] = used;
     };
-    parallel_for(static_cast<std::size_t>((total_ + share - 1) / share), threads, body);
+    view(out, pass_.wants_dx ? pass_.dx : pass_.input, pass_.wants_dx);
+    view(input, pass_.input);
+    view(upstream, pass_.upstream);
+    view(slopes, pass_.gamma);
+    view(products, pass_.d_gamma);
+    Work work;
+    work.type = pass_.type;
+    work.slope_type = pass_.gamma_type;
+    work.backward = true;
+    run_elementwise(nest, work);
   }
 
   struct Task {
@@ -146,10 +71,10 @@ class GammaGradient {
     alignas(64) double lanes[most_lanes];
     alignas(64) double gamma[most_kept];    // a slope for each kept element
     alignas(64) double slopes[most_lanes];  // a slope for each element of a stretch
-    alignas(64) char upstream[piece * 8], input[piece * 8], dx[piece * 8];
+    alignas(64) char upstream[block_length * 8], input[block_length * 8], dx[block_length * 8];
   };
 
-  void work(std::ptrdiff_t number) const {
+  void work(std::ptrdiff_t number, Rooms& rooms) const {
     const std::ptrdiff_t chunk_run = number % chunk_runs_;
     number /= chunk_runs_;
     Task task;
@@ -162,7 +87,6 @@ class GammaGradient {
     task.length = segments_ == 1
                       ? reduced_size_
                       : (reduced_size_ - task.from < block_length ? reduced_size_ - task.from : block_length);
-    Rooms rooms;
     for (std::ptrdiff_t c = chunk_run * run_of_chunks_; c < chunks_ && c < (chunk_run + 1) * run_of_chunks_; ++c) {
       task.first = c * chunk_;
       task.count = kept_size_ - task.first < chunk_ ? kept_size_ - task.first : chunk_;
@@ -181,11 +105,7 @@ class GammaGradient {
   void read_slopes(const Task& task, Rooms& rooms) const {
     const auto size = static_cast<std::ptrdiff_t>(item_size(pass_.gamma_type));
     char* narrow = reinterpret_cast<char*>(rooms.slopes);
-    kept_.stretches(part_gamma, task.first, task.count,
-                    [&](std::ptrdiff_t offset, std::ptrdiff_t n, std::ptrdiff_t stride, std::ptrdiff_t done) {
-                      copy_tile(static_cast<std::size_t>(size), narrow + done * size, 0, size,
-                                base_[part_gamma] + task.base[part_gamma] + offset, 0, stride, 1, n);
-                    });
+    collect(kept_, part_gamma, task.base[part_gamma], task.first, task.count, size, narrow);
     const auto n = static_cast<std::size_t>(task.count);
     if (slope_size(pass_.gamma_type) == slope_size(pass_.type)) {
       kernels_.widen[pass_.gamma_type](rooms.gamma, narrow, n);
@@ -205,24 +125,32 @@ class GammaGradient {
                                        : static_cast<double>(reinterpret_cast<const float*>(rooms.gamma)[k]);
   }
 
-  /// n elements of an array from position i of a group on, in one piece.
+  /// Copies n elements of an array from position i of a group on.
+  void collect(const Group& group, Part p, std::ptrdiff_t base, std::ptrdiff_t i, std::ptrdiff_t n, std::ptrdiff_t size,
+               char* to) const {
+    group.tiles(p, i, n,
+                [&](std::ptrdiff_t offset, std::ptrdiff_t rows, std::ptrdiff_t row_stride, std::ptrdiff_t cols,
+                    std::ptrdiff_t col_stride, std::ptrdiff_t at) {
+                  copy_tile(static_cast<std::size_t>(size), to + at * size, cols * size, size, base_[p] + base + offset,
+                            row_stride, col_stride, rows, cols);
+                });
+  }
+
+  /// The same elements in one piece, if need be in the room.
   const char* gather(const Group& group, Part p, std::ptrdiff_t base, std::ptrdiff_t i, std::ptrdiff_t n,
                      char* room) const {
     if (group.contiguous(p, item_)) return base_[p] + base + group.offset(p, i);
-    group.stretches(p, i, n,
-                    [&](std::ptrdiff_t offset, std::ptrdiff_t count, std::ptrdiff_t stride, std::ptrdiff_t at) {
-                      copy_tile(static_cast<std::size_t>(item_), room + at * item_, 0, item_, base_[p] + base + offset,
-                                0, stride, 1, count);
-                    });
+    collect(group, p, base, i, n, item_, room);
     return room;
   }
 
   void scatter(const Group& group, std::ptrdiff_t base, std::ptrdiff_t i, std::ptrdiff_t n, const char* room) const {
-    group.stretches(part_dx, i, n,
-                    [&](std::ptrdiff_t offset, std::ptrdiff_t count, std::ptrdiff_t stride, std::ptrdiff_t at) {
-                      copy_tile(static_cast<std::size_t>(item_), base_[part_dx] + base + offset, 0, stride,
-                                room + at * item_, 0, item_, 1, count);
-                    });
+    group.tiles(part_dx, i, n,
+                [&](std::ptrdiff_t offset, std::ptrdiff_t rows, std::ptrdiff_t row_stride, std::ptrdiff_t cols,
+                    std::ptrdiff_t col_stride, std::ptrdiff_t at) {
+                  copy_tile(static_cast<std::size_t>(item_), base_[part_dx] + base + offset, row_stride, col_stride,
+                            room + at * item_, cols * item_, item_, rows, cols);
+                });
   }
 
   /// One stretch of n elements along a group, given to `kernel` in one piece each.
@@ -248,10 +176,14 @@ class GammaGradient {
     offsets(task, row, row_base);
     bool scattered = !reduced_.contiguous(part_input, item_) || !reduced_.contiguous(part_upstream, item_);
     scattered = scattered || (pass_.wants_dx && !reduced_.contiguous(part_dx, item_));
-    const std::ptrdiff_t step = scattered ? piece : task.length;
+    const std::ptrdiff_t step = scattered && reduced_.dims == 1 ? piece : scattered ? block_length : task.length;
     for (std::ptrdiff_t k = 0; k < task.count; ++k) {
       for (int p = 0; p < part_count; ++p) base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
       const double gamma = slope(rooms, k);
+      if (is_turned()) {
+        sum_turned(task, base, gamma, rooms, rooms.lanes + k * lanes_);
+        continue;
+      }
       for (std::ptrdiff_t i = 0; i < task.length; i += step) {
         const std::ptrdiff_t n = task.length - i < step ? task.length - i : step;
         stretch(reduced_, base, task.from + i, n, rooms, [&](char* dx, const char* g, const char* x) {
@@ -261,48 +193,130 @@ class GammaGradient {
     }
   }
 
-  void sum_across(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
-    std::ptrdiff_t base[part_count];
-    offsets(task, row, base);
-    // Rows a constant distance apart go to the kernel together, unless they have to be gathered one by one.
-    const bool together = reduced_.dims <= 1 && kept_.contiguous(part_upstream, item_) &&
-                          (!pass_.wants_dx || kept_.contiguous(part_dx, item_));
-    if (together && reduced_.dims == 1) {
-      const std::ptrdiff_t in_rounds = rows_follow(task) ? task.length / lanes_ * lanes_ : 0;
-      add_rows(task, base, 0, in_rounds, lanes_, rooms);
-      add_rows(task, base, in_rounds, task.length, 1, rooms);
-    } else {
-      for (std::ptrdiff_t i = 0; i < task.length; ++i) add_rows(task, base, i, i + 1, 1, rooms);
-    }
-  }
-
-  /// Whether the rows of the task lie one after the other.
-  bool rows_follow(const Task& task) const {
+  /// Whether all arrays lie along the second last axis of the group, the last one being a whole number of lanes.
+  bool is_turned() const {
+    const int d = reduced_.dims - 2;
+    if (d < 0 || reduced_.shape[d + 1] % lanes_ != 0 || reduced_.shape[d + 1] > block_length / 8) return false;
     for (Part p : {part_dx, part_upstream, part_input})
-      if ((p != part_dx || pass_.wants_dx) && reduced_.strides[p][0] != task.count * item_) return false;
+      if ((p != part_dx || pass_.wants_dx) && reduced_.strides[p][d] != item_) return false;
     return true;
   }
 
-  /// Rows first ... last - 1 of the task, so many of them in a piece: one for each lane, or one at a time.
-  void add_rows(const Task& task, const std::ptrdiff_t (&row_base)[part_count], std::ptrdiff_t first,
-                std::ptrdiff_t last, std::ptrdiff_t in_piece, Rooms& rooms) const {
-    if (first == last) return;
-    std::ptrdiff_t base[part_count], step[part_count];
-    for (int p = 0; p < part_count; ++p) {
-      base[p] = row_base[p] + reduced_.offset(static_cast<Part>(p), task.from + first);
-      step[p] = reduced_.dims == 1 ? reduced_.strides[p][0] * in_piece : 0;
-    }
-    const bool rounds = in_piece > 1;
-    const Rows rows{static_cast<std::size_t>((last - first) / in_piece),
-                    step[part_dx],
-                    step[part_upstream],
-                    step[part_input],
-                    rounds ? 0 : static_cast<std::size_t>(first % lanes_),
-                    rounds ? 1 : static_cast<std::size_t>(lanes_)};
-    stretch(kept_, base, task.first, task.count, rooms, [&](char* dx, const char* g, const char* x) {
-      kernels_.sum_across[pass_.type](dx, g, x, rounds ? rooms.slopes : rooms.gamma,
-                                      static_cast<std::size_t>(task.count * in_piece), rooms.lanes, rows);
-    });
+  /// Sums along what was turned, and the data's gradient where it lies.
+  void sum_turned(const Task& task, const std::ptrdiff_t (&base)[part_count], double gamma, Rooms& rooms,
+                  double* lanes) const {
+    const int d = reduced_.dims - 1;
+    const auto strides = [&](Part p) { return reduced_.strides[p][d]; };
+    const auto add = [&](std::ptrdiff_t i, std::ptrdiff_t rows, std::ptrdiff_t cols) {
+      const auto at = [&](Part p) { return base_[p] + base[p] + reduced_.offset(p, i); };
+      const auto turn = [&](Part p, char* room) {
+        copy_tile(static_cast<std::size_t>(item_), room, cols * item_, item_, at(p), item_, strides(p), rows, cols);
+      };
+      turn(part_input, rooms.input);
+      turn(part_upstream, rooms.upstream);
+      kernels_.sum_along[pass_.type](nullptr, rooms.upstream, rooms.input, gamma, static_cast<std::size_t>(rows * cols),
+                                     lanes);
+      if (pass_.wants_dx)
+        kernels_.pull_rows[pass_.type](
+            at(part_dx), at(part_upstream), at(part_input), gamma, static_cast<std::size_t>(rows),
+            {static_cast<std::size_t>(cols), strides(part_dx), strides(part_upstream), strides(part_input), 0, 1});
+    };
+    reduced_.tiles(part_input, task.from, task.length,
+                   [&](std::ptrdiff_t, std::ptrdiff_t rows, std::ptrdiff_t, std::ptrdiff_t cols, std::ptrdiff_t,
+                       std::ptrdiff_t at) {
+                     std::ptrdiff_t at_once = turned / cols / step_rows * step_rows;
+                     if (at_once < step_rows) at_once = std::min(block_length / cols, step_rows);
+                     for (std::ptrdiff_t row = 0; row < rows; row += at_once)
+                       add(task.from + at + row * cols, rows - row < at_once ? rows - row : at_once, cols);
+                   });
+  }
+
+  void sum_across(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
+    std::ptrdiff_t base[part_count];
+    offsets(task, row, base);
+    std::ptrdiff_t at_once = task.length;
+    for (Part p : {part_dx, part_upstream, part_input})
+      if ((p != part_dx || pass_.wants_dx) && !rows_direct(p))
+        at_once = std::max(lanes_, piece / task.count / lanes_ * lanes_);
+    for (std::ptrdiff_t i = 0; i < task.length; i += at_once)
+      add_rows(task, base, i, task.length - i < at_once ? task.length - i : at_once, rooms);
+  }
+
+  /// Whether the kept elements of a row lie in one piece, and the rows a constant distance apart.
+  bool rows_direct(Part p) const { return reduced_.dims <= 1 && kept_.contiguous(p, item_); }
+
+  /// Where the kernel finds rows, and how far apart they are.
+  struct Place {
+    char* data;
+    std::ptrdiff_t step;
+  };
+
+  Place place_rows(const Task& task, Part p, std::ptrdiff_t base, std::ptrdiff_t first, char* room) const {
+    if (!rows_direct(p)) return {room, task.count * item_};
+    return {base_[p] + base + kept_.offset(p, task.first) + reduced_.offset(p, task.from + first),
+            reduced_.dims == 0 ? 0 : reduced_.strides[p][0]};
+  }
+
+  /// Calls copy(place in the array, its strides, place in the room, rows, columns) for each straight part of n rows.
+  template <class Copy>
+  void row_tiles(const Task& task, Part p, std::ptrdiff_t base, std::ptrdiff_t first, std::ptrdiff_t n,
+                 const Copy& copy) const {
+    reduced_.stretches(
+        p, task.from + first, n,
+        [&](std::ptrdiff_t row_offset, std::ptrdiff_t rows, std::ptrdiff_t row_stride, std::ptrdiff_t row) {
+          kept_.stretches(p, task.first, task.count,
+                          [&](std::ptrdiff_t offset, std::ptrdiff_t cols, std::ptrdiff_t stride, std::ptrdiff_t col) {
+                            copy(base_[p] + base + row_offset + offset, row_stride, stride,
+                                 (row * task.count + col) * item_, rows, cols);
+                          });
+        });
+  }
+
+  Place gather_rows(const Task& task, Part p, std::ptrdiff_t base, std::ptrdiff_t first, std::ptrdiff_t n,
+                    char* room) const {
+    const Place place = place_rows(task, p, base, first, room);
+    if (place.data == room)
+      row_tiles(task, p, base, first, n,
+                [&](const char* from, std::ptrdiff_t row_stride, std::ptrdiff_t stride, std::ptrdiff_t at,
+                    std::ptrdiff_t rows, std::ptrdiff_t cols) {
+                  copy_tile(static_cast<std::size_t>(item_), room + at, place.step, item_, from, row_stride, stride,
+                            rows, cols);
+                });
+    return place;
+  }
+
+  /// n rows of the task. Those that lie one after the other go to the kernel by rounds: one row for each lane.
+  void add_rows(const Task& task, const std::ptrdiff_t (&base)[part_count], std::ptrdiff_t first, std::ptrdiff_t n,
+                Rooms& rooms) const {
+    const Place x = gather_rows(task, part_input, base[part_input], first, n, rooms.input);
+    const Place g = gather_rows(task, part_upstream, base[part_upstream], first, n, rooms.upstream);
+    const Place dx = pass_.wants_dx ? place_rows(task, part_dx, base[part_dx], first, rooms.dx) : Place{nullptr, 0};
+    const std::ptrdiff_t adjoining = task.count * item_;
+    const bool follow =
+        lanes_ > 1 && x.step == adjoining && g.step == adjoining && (!pass_.wants_dx || dx.step == adjoining);
+    const std::ptrdiff_t in_rounds = follow && first % lanes_ == 0 ? n / lanes_ * lanes_ : 0;
+    const auto add = [&](std::ptrdiff_t from, std::ptrdiff_t count, std::ptrdiff_t rows_in_one, const double* slopes,
+                         std::size_t lane, std::ptrdiff_t lanes) {
+      const Rows rows{static_cast<std::size_t>(count / rows_in_one),
+                      dx.step * rows_in_one,
+                      g.step * rows_in_one,
+                      x.step * rows_in_one,
+                      lane,
+                      static_cast<std::size_t>(lanes)};
+      if (count > 0)
+        kernels_.sum_across[pass_.type](pass_.wants_dx ? dx.data + from * dx.step : nullptr, g.data + from * g.step,
+                                        x.data + from * x.step, slopes,
+                                        static_cast<std::size_t>(task.count * rows_in_one), rooms.lanes, rows);
+    };
+    add(0, in_rounds, lanes_, rooms.slopes, 0, 1);
+    add(in_rounds, n - in_rounds, 1, rooms.gamma, static_cast<std::size_t>((first + in_rounds) % lanes_), lanes_);
+    if (dx.data == rooms.dx)
+      row_tiles(task, part_dx, base[part_dx], first, n,
+                [&](char* to, std::ptrdiff_t row_stride, std::ptrdiff_t stride, std::ptrdiff_t at, std::ptrdiff_t rows,
+                    std::ptrdiff_t cols) {
+                  copy_tile(static_cast<std::size_t>(item_), to, row_stride, stride, rooms.dx + at, dx.step, item_,
+                            rows, cols);
+                });
   }
 
   /// Whether kept elements lie one after the other with their rows between them.
@@ -369,16 +383,7 @@ class GammaGradient {
       }
   }
 
-  const GammaPass& pass_;
   const Kernels& kernels_;
-  std::ptrdiff_t item_ = 0;
-  char* base_[part_count];
-  Group outer_kept_, outer_reduced_, kept_, reduced_;
-  std::ptrdiff_t total_ = 1, kept_size_ = 1, reduced_size_ = 1, rows_ = 1;
-  std::ptrdiff_t segments_ = 1, block_rows_ = 1, blocks_ = 1;
-  std::ptrdiff_t chunk_ = 1, chunks_ = 1, run_of_chunks_ = 1, chunk_runs_ = 1, tasks_ = 1;
-  enum { along, across, joint } loop_ = along;
-  std::ptrdiff_t lanes_ = 1;
   mutable std::vector<double> partial_;
 };
 

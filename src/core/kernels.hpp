@@ -66,6 +66,8 @@ struct Kernels {
   void (*scale_pullback[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n, Access);
   // One slope for the whole run: dx as above, and lanes[i % 16] += g[i] * x[i] where x[i] > 0 is false.
   void (*sum_along[type_count])(void* dx, const void* g, const void* x, double slope, std::size_t n, double* lanes);
+  // One slope for rows of n elements: dx as above, and the elements behind each row are asked for early.
+  void (*pull_rows[type_count])(void* dx, const void* g, const void* x, double slope, std::size_t n, const Rows&);
   // A slope and a sum per element, row after row: dx as above, and sums[lane][i] += g[i] * x[i] where x[i] > 0 is
   // false, the lane of a row being its number modulo the count of lanes.
   void (*sum_across[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n,
@@ -91,6 +93,9 @@ struct Kernels {
                                       const SlopeRange&);
   void (*draw_across_float)(float* slopes, std::uint64_t first, const TileIndex&, const SlopeRange&);
   void (*draw_across_double)(double* slopes, std::uint64_t first, const TileIndex&, const SlopeRange&);
+  // to[c][r] = from[r][c] for items of 2, 4 and 8 bytes: the items of a row lie in one piece, rows so many bytes apart.
+  void (*turn[3])(void* to, std::ptrdiff_t to_row, const void* from, std::ptrdiff_t from_row, std::size_t rows,
+                  std::size_t cols);
 };
 
 extern const Kernels kernels_baseline;

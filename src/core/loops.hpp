@@ -36,13 +36,18 @@ inline void prefetch(const T* p) {
 #endif
 }
 
-template <class T>
-inline void prefetch_line(const T* p) {
+template <bool for_write, class T>
+inline void prefetch_at(const T* p) {
 #if defined(__GNUC__) || defined(__clang__)
-  __builtin_prefetch(reinterpret_cast<const char*>(p) + ahead, 0, 3);
+  __builtin_prefetch(p, for_write ? 1 : 0, 3);
 #else
   (void)p;
 #endif
+}
+
+template <class T>
+inline void prefetch_line(const T* p) {
+  prefetch_at<false>(reinterpret_cast<const char*>(p) + ahead);
 }
 
 // y[i] = compute(in[i]...), two registers at a time, with partial loads and stores for the tail.

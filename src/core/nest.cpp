@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "cpu.hpp"
+
 namespace rectifier {
 namespace {
 
@@ -132,6 +134,15 @@ SlopeRange slope_range(std::uint64_t key, double lower, double upper) {
 
 void copy_tile(std::size_t item, char* to, std::ptrdiff_t to_row, std::ptrdiff_t to_col, const char* from,
                std::ptrdiff_t from_row, std::ptrdiff_t from_col, std::ptrdiff_t rows, std::ptrdiff_t cols) {
+  constexpr std::ptrdiff_t least = 4;  // rows and columns of what is worth turning in registers
+  const auto size = static_cast<std::ptrdiff_t>(item);
+  if (rows >= least && cols >= least) {
+    const auto turn = kernels().turn[item / 4];
+    if (from_col == size && to_row == size && to_col > size && from_row > size)
+      return turn(to, to_col, from, from_row, static_cast<std::size_t>(rows), static_cast<std::size_t>(cols));
+    if (from_row == size && to_col == size && to_row > size && from_col > size)
+      return turn(to, to_row, from, from_col, static_cast<std::size_t>(cols), static_cast<std::size_t>(rows));
+  }
   // The inner loop goes where both places together take the shorter steps.
   if (rows > 1 && (cols == 1 || magnitude(to_row) + magnitude(from_row) < magnitude(to_col) + magnitude(from_col))) {
     return copy_tile(item, to, to_col, to_row, from, from_col, from_row, cols, rows);

@@ -19,8 +19,8 @@ struct View {
 };
 
 /// The arrays of an element-wise call. `position` has no memory: its offset is the element's number in C order.
-enum Role : int { out = 0, input = 1, upstream = 2, slopes = 3, position = 4 };
-constexpr int role_count = 5;
+enum Role : int { out = 0, input = 1, upstream = 2, slopes = 3, position = 4, products = 5 };
+constexpr int role_count = 6;
 
 struct Nest {
   int dims = 0;
@@ -58,7 +58,9 @@ struct Work {
   SlopeRange range{};
 };
 
-/// Computes out from the other views. Every view has the same shape; strides of 0 repeat an element.
+/// Computes out from the other views, and products, where they are used: the gradient of a slope for each element, in
+/// the slopes' type, which is then the data's or the arithmetic type. `out` may then be without memory, and gives the
+/// order alone. Every view has the same shape; strides of 0 repeat an element.
 void run_elementwise(Nest& nest, const Work& work);
 
 /// Writes one bit an element of the input, in C order from the lowest bit on: whether it is above zero.

@@ -26,4 +26,21 @@ void parallel_for(std::size_t tasks, int threads, Body& body) {
   run_tasks(tasks, threads, [](void* context, std::size_t task) { (*static_cast<Body*>(context))(task); }, &body);
 }
 
+// Enough that threads end together: with 4 shares of each, which a late thread left to the other, the call on 1e6
+// floats took 187 us instead of 145 us.
+constexpr std::size_t shares_of_a_thread = 32;
+
+/// Calls body(begin, end) for stretches of [0, count), some for each thread, so that neighbours stay together.
+template <class Body>
+void parallel_stretches(std::size_t count, int threads, const Body& body) {
+  const std::size_t shares = threads == 1 ? 1 : static_cast<std::size_t>(threads) * shares_of_a_thread;
+  const std::size_t parts = shares < count ? shares : count;
+  auto stretch = [&body, count, parts](std::size_t part) {
+    const std::size_t each = count / parts, longer = count % parts;  // the first parts have one more
+    const std::size_t begin = each * part + (part < longer ? part : longer);
+    body(begin, begin + each + (part < longer ? 1 : 0));
+  };
+  parallel_for(parts, threads, stretch);
+}
+
 }  // namespace rectifier

@@ -71,6 +71,42 @@ RECTIFIER_INLINE f64 add_term(f64 sum, f64 wide_g, f64 wide_x) {
 #endif
 }
 
+/// How many registers of doubles hold what one of floats does.
+constexpr std::size_t pair = static_cast<std::size_t>(f32::width) / f64::width;
+
+/// The numbers of an f32 as doubles.
+struct Wide {
+  f64 part[pair];
+};
+RECTIFIER_INLINE Wide widen(f32 x) {
+#if RECTIFIER_LEVEL == 4
+  return {{_mm512_cvtps_pd(_mm512_castps512_ps256(x.v)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1))}};
+#elif RECTIFIER_LEVEL == 3
+  return {{_mm256_cvtps_pd(_mm256_castps256_ps128(x.v)), _mm256_cvtps_pd(_mm256_extractf128_ps(x.v, 1))}};
+#else
+  return {{f64(static_cast<double>(x.v))}};
+#endif
+}
+
+/// `pair` registers of sums with the terms of as many elements. 16-bit elements are read once for both, and a float
+/// holds the product of two halves.
+template <class E>
+RECTIFIER_INLINE void add_terms(f64* sums, const E* g, const E* x) {
+  if constexpr (sizeof(E) == 2) {
+    const f32 u = load<f32>(g), v = load<f32>(x);
+    if constexpr (std::is_same_v<E, half>) {
+      const Wide terms = widen(select(positive(v), f32(0.0F), u * v));
+      for (std::size_t r = 0; r < pair; ++r) sums[r] = sums[r] + terms.part[r];
+    } else {
+      const Wide wide_u = widen(u), wide_v = widen(v);
+      for (std::size_t r = 0; r < pair; ++r) sums[r] = add_term<E>(sums[r], wide_u.part[r], wide_v.part[r]);
+    }
+  } else {
+    for (std::size_t r = 0; r < pair; ++r)
+      sums[r] = add_term<E>(sums[r], load_wide(g + r * f64::width), load_wide(x + r * f64::width));
+  }
+}
+
 /// One step of the data's gradient; nothing where dx is null.
 template <class E, class Slope>
 RECTIFIER_INLINE void step_dx(E* dx, const E* g, const E* x, const Slope& slope) {
@@ -111,8 +147,7 @@ void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope_, st
   for (; i + step <= n; i += step) {
     prefetch_line(g + i);
     prefetch_line(x + i);
-    for (std::size_t r = 0, k = i; r < registers; ++r, k += f64::width)
-      sums[r] = add_term<E>(sums[r], load_wide(g + k), load_wide(x + k));
+    for (std::size_t r = 0, k = i; r < registers; r += pair, k += pair * f64::width) add_terms(sums + r, g + k, x + k);
     step_dx(dx == nullptr ? dx : dx + i, g + i, x + i, slope);
   }
   if (i < n) {
@@ -127,6 +162,27 @@ void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope_, st
   for (std::size_t r = 0; r < registers; ++r) store(lanes + r * f64::width, sums[r]);
 }
 
+template <class E>
+void pull_rows_loop(void* dx_, const void* g_, const void* x_, double slope_, std::size_t n, const Rows& rows) {
+  using V = typename Arithmetic<E>::lanes;
+  const V repeated(static_cast<typename V::scalar>(slope_));
+  const auto slope = [repeated](std::size_t) { return repeated; };
+  for (std::size_t row = 0; row < rows.count; ++row) {
+    const auto at = static_cast<std::ptrdiff_t>(row);
+    E* dx = reinterpret_cast<E*>(static_cast<char*>(dx_) + at * rows.dx);
+    const E* g = reinterpret_cast<const E*>(static_cast<const char*>(g_) + at * rows.g);
+    const E* x = reinterpret_cast<const E*>(static_cast<const char*>(x_) + at * rows.x);
+    std::size_t i = 0;
+    for (; i + step <= n; i += step) {
+      prefetch_at<false>(g + i + n + step - 1);
+      prefetch_at<false>(x + i + n + step - 1);
+      prefetch_at<true>(dx + i + n + step - 1);
+      step_dx(dx + i, g + i, x + i, slope);
+    }
+    if (i < n) last_dx(dx + i, g + i, x + i, n - i, [repeated](std::size_t, std::size_t) { return repeated; });
+  }
+}
+
 template <class E, class S>
 RECTIFIER_INLINE void sum_across_row(E* dx, const E* g, const E* x, const S* slopes, std::size_t n, double* sums) {
   using V = typename Arithmetic<E>::lanes;
@@ -135,8 +191,12 @@ RECTIFIER_INLINE void sum_across_row(E* dx, const E* g, const E* x, const S* slo
   for (; i + step <= n; i += step) {
     prefetch_line(g + i);
     prefetch_line(x + i);
-    for (std::size_t k = i; k < i + step; k += f64::width)
-      store(sums + k, add_term<E>(load<f64>(before + k), load_wide(g + k), load_wide(x + k)));
+    for (std::size_t k = i; k < i + step; k += pair * f64::width) {
+      f64 both[pair];
+      for (std::size_t r = 0; r < pair; ++r) both[r] = load<f64>(before + k + r * f64::width);
+      add_terms(both, g + k, x + k);
+      for (std::size_t r = 0; r < pair; ++r) store(sums + k + r * f64::width, both[r]);
+    }
     step_dx(dx == nullptr ? dx : dx + i, g + i, x + i, [at = slopes + i](std::size_t k) { return load<V>(at + k); });
   }
   if (i < n) {

@@ -8,6 +8,7 @@
 #include "kernels.hpp"
 #include "loops.hpp"
 #include "sums.hpp"
+#include "turning.hpp"
 
 #define RECTIFIER_EACH_TYPE(loop) {loop<half>, loop<bfloat>, loop<float>, loop<double>}
 #define RECTIFIER_EACH_TYPE_OF(loop, formula) \
@@ -54,6 +55,7 @@ static constexpr Kernels table = {RECTIFIER_STRING(RECTIFIER_TARGET),
                                   RECTIFIER_EACH_TYPE(scale_loop),
                                   RECTIFIER_EACH_TYPE(scale_pullback_loop),
                                   RECTIFIER_EACH_TYPE(sum_along_loop),
+                                  RECTIFIER_EACH_TYPE(pull_rows_loop),
                                   RECTIFIER_EACH_TYPE(sum_across_loop),
                                   RECTIFIER_EACH_TYPE(products_loop),
                                   RECTIFIER_EACH_TYPE(own_products_loop),
@@ -64,7 +66,8 @@ static constexpr Kernels table = {RECTIFIER_STRING(RECTIFIER_TARGET),
                                   RECTIFIER_EACH_TYPE(across_scale_loop),
                                   RECTIFIER_EACH_TYPE(across_pullback_loop),
                                   draw_across<float>,
-                                  draw_across<double>};
+                                  draw_across<double>,
+                                  {turn_loop<std::uint16_t>, turn_loop<std::uint32_t>, turn_loop<std::uint64_t>}};
 }  // namespace RECTIFIER_TARGET
 
 extern const Kernels RECTIFIER_JOIN(kernels_, RECTIFIER_TARGET);

@@ -115,14 +115,10 @@ def _gamma_pullback(x: Array, slopes: Array, gamma_shape: tuple[int, ...]) -> Ca
             if np.may_share_memory(dx, d_gamma):
                 raise ValueError("`out` must be two arrays apart from each other, got overlapping ones")
             operands = tuple(_apart(array, dx, d_gamma) for array in operands)
-        direct = d_gamma.flags.c_contiguous
-        sums = d_gamma.reshape(slopes.shape) if direct else np.empty(slopes.shape, slopes.dtype)
         if x.size:
-            _core.gamma_pullback(dx, sums, *operands)
+            _core.gamma_pullback(dx, d_gamma.reshape(slopes.shape), *operands)  # axes of length 1 alone come or go
         else:
-            sums[...] = 0
-        if not direct:
-            d_gamma[...] = sums.reshape(gamma_shape)
+            d_gamma[...] = 0
         return _result(dx, out[0]), _result(d_gamma, out[1])
 
     return pullback

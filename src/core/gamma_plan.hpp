@@ -1,0 +1,114 @@
+// The order of gamma's sums, fixed by the shapes of data and gamma alone:
+//   The axes, in C order, fall into groups of neighbours that gamma has for itself (kept) or sums over (reduced). The
+//   last reduced group is a row. Element i of a row adds to lane i mod L of its block, where L is the length of the row
+//   up to 64, and 16 beyond; a block is 4096 elements of one row, or as many whole rows as 4096 elements hold. The
+//   lanes of a block, and then the blocks, are added in pairs.
+// The layout in memory only decides which loop does a block: along a row, across the kept group, or along a stretch of
+// kept elements with their short rows.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "axis_group.hpp"
+#include "gamma_gradient.hpp"
+
+namespace rectifier {
+
+constexpr std::ptrdiff_t block_length = 4096;
+constexpr std::ptrdiff_t short_row = 64;     // rows up to this length have a lane for each element
+constexpr std::ptrdiff_t most_kept = 1024;   // kept elements of one task
+constexpr std::ptrdiff_t most_lanes = 4096;  // their lanes
+constexpr std::ptrdiff_t task_elements = 1 << 16;
+
+/// The groups of axes, and how the sums are cut into tasks. A task is one block of a few kept elements.
+class GammaPlan {
+ protected:
+  explicit GammaPlan(const GammaPass& pass) : pass_(pass) {
+    item_ = static_cast<std::ptrdiff_t>(item_size(pass.type));
+    const View* views[part_count] = {&pass.dx, &pass.upstream, &pass.input, &pass.gamma, &pass.d_gamma};
+    for (int p = 0; p < part_count; ++p) base_[p] = views[p]->data + views[p]->offset;
+    group_axes(views);
+    choose_tasks();
+  }
+
+  const GammaPass& pass_;
+  std::ptrdiff_t item_ = 0;
+  char* base_[part_count];
+  Group outer_kept_, outer_reduced_, kept_, reduced_;
+  std::ptrdiff_t total_ = 1, kept_size_ = 1, reduced_size_ = 1, rows_ = 1;
+  std::ptrdiff_t segments_ = 1, block_rows_ = 1, blocks_ = 1;
+  std::ptrdiff_t chunk_ = 1, chunks_ = 1, run_of_chunks_ = 1, chunk_runs_ = 1, tasks_ = 1;
+  enum { along, across, joint } loop_ = along;
+  std::ptrdiff_t lanes_ = 1;
+
+ private:
+  void group_axes(const View* const (&views)[part_count]) {
+    int last_kept = -1, last_reduced = -1;
+    for (int d = 0; d < pass_.dims; ++d)
+      if (pass_.shape[d] != 1) (pass_.kept[d] ? last_kept : last_reduced) = d;
+    bool inner_kept = true, inner_reduced = true;
+    int order[max_dims], count = 0;
+    bool inner[max_dims];
+    for (int d = pass_.dims - 1; d >= 0; --d) {
+      if (pass_.shape[d] == 1) continue;
+      total_ *= pass_.shape[d];
+      bool& open = pass_.kept[d] ? inner_kept : inner_reduced;
+      inner[count] = open;
+      order[count++] = d;
+      // An axis of the other kind between two like ones closes the group of those, once it has begun.
+      if (pass_.kept[d] && last_reduced > d) inner_reduced = false;
+      if (!pass_.kept[d] && last_kept > d) inner_kept = false;
+    }
+    if (last_reduced < 0) {  // nothing is summed, so the order is free: that of the memory
+      std::sort(order, order + count, [&](int a, int b) {
+        return std::abs(views[part_input]->strides[a]) < std::abs(views[part_input]->strides[b]);
+      });
+    }
+    for (int k = count - 1; k >= 0; --k) {
+      const int d = order[k];
+      std::ptrdiff_t steps[part_count];
+      for (int p = 0; p < part_count; ++p) steps[p] = views[p]->strides[d];
+      Group& group = pass_.kept[d] ? (inner[k] ? kept_ : outer_kept_) : (inner[k] ? reduced_ : outer_reduced_);
+      group.append(pass_.shape[d], steps);
+    }
+  }
+
+  void choose_tasks() {
+    kept_size_ = kept_.size();
+    reduced_size_ = reduced_.size();
+    rows_ = outer_reduced_.size();
+    if (reduced_size_ >= block_length) {
+      segments_ = (reduced_size_ + block_length - 1) / block_length;
+      block_rows_ = 1;
+    } else {
+      block_rows_ = block_length / (reduced_size_ > 0 ? reduced_size_ : 1);
+    }
+    blocks_ = segments_ * ((rows_ + block_rows_ - 1) / block_rows_);
+    const bool row_in_line = reduced_.contiguous(part_input, item_) && reduced_size_ > 1;
+    const bool kept_nearer = kept_.nearest(part_input) < reduced_.nearest(part_input);
+    if (reduced_size_ == 1 ||
+        (kept_size_ >= 8 && (kept_nearer || kept_.contiguous(part_input, item_)) && !row_in_line)) {
+      loop_ = across;
+    } else {
+      loop_ = reduced_size_ > short_row ? along : joint;
+    }
+    lanes_ = reduced_size_ > short_row ? static_cast<std::ptrdiff_t>(sum_lanes) : reduced_size_;
+    const std::ptrdiff_t in_block =
+        (segments_ > 1 ? block_length : reduced_size_) * (rows_ < block_rows_ ? rows_ : block_rows_);
+    chunk_ = loop_ == along ? task_elements / in_block : most_kept;
+    // Across, the sums are written again for every row: they should leave room in the nearest cache.
+    const std::ptrdiff_t room = loop_ == across ? most_lanes / 2 : most_lanes;
+    if (chunk_ > room / lanes_) chunk_ = room / lanes_;
+    if (chunk_ > kept_size_) chunk_ = kept_size_;
+    if (chunk_ < 1) chunk_ = 1;
+    while (loop_ == across && chunk_ > 64 && blocks_ * ((kept_size_ + chunk_ - 1) / chunk_) < 8) chunk_ /= 2;
+    chunks_ = (kept_size_ + chunk_ - 1) / chunk_;
+    run_of_chunks_ = task_elements / 4 / (in_block * chunk_);
+    if (run_of_chunks_ < 1) run_of_chunks_ = 1;
+    chunk_runs_ = (chunks_ + run_of_chunks_ - 1) / run_of_chunks_;
+    tasks_ = outer_kept_.size() * blocks_ * chunk_runs_;
+  }
+};
+
+}  // namespace rectifier
