@@ -227,3 +227,19 @@ def test_the_order_of_the_sums_is_that_of_the_shape(cpu_target, layout, axis, sh
     actual = rectifier.vjp(layout(x), gamma, "prelu", axis=axis)[1](layout(g))
     assert_same_bits(actual[1], expected[1])
     assert_same_bits(np.ascontiguousarray(actual[0]), expected[0])
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "reversed", "every other"])
+@pytest.mark.parametrize("dtype", [BFLOAT16, np.dtype(np.float32)], ids=str)
+def test_a_product_too_small_for_a_float_keeps_its_sign(cpu_target, dtype, layout):
+    """As the sums in float64 do, where such a product is not zero."""
+    rng = np.random.default_rng(5)
+    count = 10_000
+    x = -(rng.integers(128, 256, count) * 2.0**-80).astype(dtype)
+    g = (rng.integers(-255, 256, count) * 2.0 ** -rng.integers(64, 88, count)).astype(dtype)
+    exact = [exact_sum(b, a) for a, b in zip(x[:, None], g[:, None], strict=True)]
+    expected = np.array([np.copysign(rounded_once(term, dtype), -1 if term < 0 else 1) for term in exact], dtype)
+    steps = {"contiguous": slice(None), "reversed": slice(None, None, -1), "every other": slice(None, None, 2)}[layout]
+    assert_same_bits(gamma_gradient(g[steps], x[steps], np.ones_like(x)[steps]), expected[steps])
+    zero = expected == 0
+    assert np.count_nonzero(zero & np.signbit(expected)) > 500 and np.any(~zero)

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
+#include <type_traits>
 
 #include "loops.hpp"
 
@@ -231,6 +233,16 @@ void sum_across_loop(void* dx, const void* g, const void* x, const void* slopes,
   }
 }
 
+/// 0 + u * v for elements of type E, as float64 sums it: -0 where a negative product is too small for a float, but 0
+/// where it is zero.
+template <class E, class V>
+RECTIFIER_INLINE V single_term(V u, V v) {
+  const V product = u * v, sum = V(0) + product;
+  if constexpr (sizeof(E) == 8) return sum;
+  const V least(std::numeric_limits<float>::denorm_min());
+  return select(magnitude(u) < least, sum, select(magnitude(v) < least, sum, product));
+}
+
 /// The products of two floats or halves need one rounding, as the sums of one term do.
 template <class E, class S>
 RECTIFIER_INLINE void products_of(E* dx, S* d_gamma, const E* g, const E* x, const S* slopes, std::size_t n) {
@@ -238,7 +250,7 @@ RECTIFIER_INLINE void products_of(E* dx, S* d_gamma, const E* g, const E* x, con
   // All is read before anything is written: dx may be g or x itself.
   const auto piece = [&](std::size_t i, const auto& read, const auto& write) {
     const V u = read(g + i), v = read(x + i), s = read(slopes + i);
-    write(d_gamma + i, V(0) + select(positive(v), V(0), u * v));  // a sum that begins at zero is never -0
+    write(d_gamma + i, select(positive(v), V(0), single_term<E>(u, v)));
     if (dx != nullptr) write(dx + i, leaky_pullback(u, v, s));
   };
   std::size_t i = 0;
