@@ -37,10 +37,13 @@ struct Signs {
 
   template <class S>
   void pack(std::size_t first, std::size_t n, const S* x) const {
+    std::uint8_t positive[piece] = {};
+    for (std::size_t i = 0; i < n; ++i) positive[i] = x[i] > S(0) ? 1 : 0;
     for (std::size_t i = 0; i < n; i += 8) {
-      unsigned byte = 0;
-      for (std::size_t k = 0; k < 8 && i + k < n; ++k) byte |= (x[i + k] > S(0) ? 1U : 0U) << k;
-      bits[(first + i) / 8] = static_cast<std::uint8_t>(byte);
+      std::uint64_t eight = 0;
+      for (std::size_t k = 0; k < 8; ++k) eight |= std::uint64_t(positive[i + k]) << (8 * k);
+      // The product has bit k of each sum in byte 7: the lowest bits of the eight bytes, side by side.
+      bits[(first + i) / 8] = static_cast<std::uint8_t>(eight * 0x0102040810204080U >> 56);
     }
   }
 
