@@ -214,6 +214,8 @@ int limit_own_threads(int n) {
 int threads_for(double nanoseconds) {
   const int most = num_threads() < most_threads ? num_threads() : most_threads;
   if (most == 1 || nanoseconds < 2 * worth_sharing) return 1;
+  if (threads_are_lent())
+    return nanoseconds < most * worth_sharing ? static_cast<int>(nanoseconds / worth_sharing) : most;
   const double waking = nanoseconds / worth_waking;
   if (waking >= most) return most;
   const double sharing = nanoseconds / worth_sharing;
