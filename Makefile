@@ -19,7 +19,7 @@ build := build/$(notdir $(abspath $(VENV)))
 install := $(python) -m pip install --quiet
 settings := --no-build-isolation -Ccmake.define.RECTIFIER_WERROR=$(if $(WERROR),ON,OFF)
 core := CMakeLists.txt pyproject.toml $(wildcard src/core/*)
-formatted := $(filter-out %/tables.hpp,$(wildcard src/core/*.cpp src/core/*.hpp)) r/src/routines.cpp
+formatted := $(filter-out %/tables.hpp,$(wildcard $(addsuffix /*.?pp,src/core src/rectifier/_torch))) r/src/routines.cpp
 triton_tables := src/rectifier/kernels/triton/tables.py
 jax_tables := src/rectifier/backends/jax_tables.py
 checked := src tests tools benchmarks examples

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -70,3 +72,30 @@ def quiet_numpy() -> Iterator[None]:
     """No warnings of overflow or NaN: Triton's interpreter computes both sides of every choice."""
     with np.errstate(all="ignore"):
         yield
+
+
+@pytest.fixture(scope="session")
+def compiled_node(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The autograd node of torch, built once; a visible skip where there is no compiler, but not in CI."""
+    from rectifier._torch import nodes
+
+    if not os.environ.get("CI") and shutil.which(os.environ.get("CXX", "c++").split()[0]) is None:
+        pytest.skip("there is no C++ compiler")
+    before = nodes.module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECTIFIER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        nodes.build_nodes()
+    built = nodes.module
+    nodes.use(before)
+    return built
+
+
+@pytest.fixture(scope="module", params=["through Python", "compiled node"])
+def autograd(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run the tests with torch's autograd as it is from the start, and with the compiled node."""
+    from rectifier._torch import nodes
+
+    before = nodes.module
+    nodes.use(request.getfixturevalue("compiled_node") if request.param == "compiled node" else None)
+    yield
+    nodes.use(before)

@@ -15,6 +15,8 @@ import rectifier.torch as rt
 from torch_library import torch
 from ulp import assert_within_ulp
 
+pytestmark = pytest.mark.usefixtures("autograd")
+
 nn = torch.nn
 
 NAMES = ("LeakyReLU", "ELU", "SELU", "GELU", "PReLU", "RReLU")

@@ -11,7 +11,10 @@ OPERATORS = torch.ops.rectifier
 SHAPE = (2, 3, 4)
 each_call = pytest.mark.parametrize("keywords", CALLS, ids=call_id)
 # torch compiles some of its own derivatives by a means that it warns of itself.
-pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
+    pytest.mark.usefixtures("autograd"),
+]
 
 
 def numbers(seed, dtype=torch.float32, shape=SHAPE):

@@ -11,6 +11,8 @@ from rectifier import leaky_relu, rrelu_slopes, vjp
 from torch_cases import CALLS, DTYPES, bits_of, call_id, gamma_for, torch
 from ulp import assert_same_bits
 
+pytestmark = pytest.mark.usefixtures("autograd")
+
 SHAPE = (4, 3, 5, 2)
 
 

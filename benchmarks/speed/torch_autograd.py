@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-import rectifier
+import rectifier.torch
 from rectifier import leaky_relu
 
 CHANNELS = 64

@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
+#include <optional>
 #include <string>
 
 #define NPY_TARGET_VERSION NPY_1_22_API_VERSION
@@ -9,9 +10,9 @@
 
 #include "arrays.hpp"
 #include "cpu.hpp"
-#include "gamma_gradient.hpp"
-#include "nest.hpp"
+#include "exported.hpp"
 #include "pool.hpp"
+#include "prepare.hpp"
 #include "pullback.hpp"
 #include "quick.hpp"
 #include "result_memory.hpp"
@@ -21,105 +22,54 @@ using namespace rectifier;
 
 namespace {
 
-/// The index of each element: in C order, or by the steps that the caller gives for each axis.
-void number_elements(Nest& nest, nb::handle steps) {
-  count_elements(nest);
-  if (steps.is_none()) return;
-  require(PyTuple_Check(steps.ptr()) && PyTuple_GET_SIZE(steps.ptr()) == nest.dims,
-          "`steps` must be a tuple with one step for each axis");
-  for (int d = 0; d < nest.dims; ++d)
-    nest.views[position].strides[d] = nb::cast<std::ptrdiff_t>(nb::handle(PyTuple_GET_ITEM(steps.ptr(), d)));
+/// Runs the nest. Tensors are computed on their library's threads.
+void run(Nest& nest, const Work& work, nb::handle data) {
+  const LentThreads lent(is_tensor(data));
+  run(nest, work);
 }
 
 void apply(int formula, nb::handle out_, nb::handle data_, nb::handle upstream_, nb::handle gamma_, double slope,
            nb::handle key, double lower, double upper, std::uint64_t first, nb::handle steps) {
-  require(formula >= 0 && formula < kernels().formula_count, "`formula` is unknown");
-  const Array result = read_array(out_, "out"), given = read_array(data_, "data");
-  // Signs stand for data whose shape and dtype are those of the output.
-  const bool signs = given.kind == Array::bytes;
-  const Array& data = signs ? result : given;
+  Apply call;
+  call.formula = formula;
+  call.out = read_array(out_, "out");
+  call.data = read_array(data_, "data");
+  if (!upstream_.is_none()) call.upstream = read_array(upstream_, "d_out");
+  if (!gamma_.is_none()) call.gamma = read_array(gamma_, "gamma");
+  call.parameters = {slope, lower, upper};
+  if (!key.is_none()) call.key = nb::cast<std::uint64_t>(key);
+  call.first = first;
+  std::ptrdiff_t wanted_steps[max_dims];
+  if (!steps.is_none()) {
+    require(PyTuple_Check(steps.ptr()) && PyTuple_GET_SIZE(steps.ptr()) == call.out.dims,
+            "`steps` must be a tuple with one step for each axis");
+    for (int d = 0; d < call.out.dims; ++d)
+      wanted_steps[d] = nb::cast<std::ptrdiff_t>(nb::handle(PyTuple_GET_ITEM(steps.ptr(), d)));
+    call.steps = wanted_steps;
+  }
   Nest nest;
   Work work;
-  work.formula = static_cast<Formula>(formula);
-  work.type = type_of(data, "data");
-  work.parameters = {slope, lower, upper};
-  require(result.writeable && type_of(result, "out") == work.type, "`out` must be writeable, of data's dtype");
-  shape_of(data, nest);
-  nest.views[out] = same_shape(result, data, "out");
-  nest.used[out] = true;
-  if (signs) {
-    require(given.c_contiguous() && given.size() == static_cast<npy_intp>((nest.size() + 7) / 8),
-            "`data` must have one bit for each element");
-    require(steps.is_none(), "`steps` must be None where `data` are bits, which are in C order");
-    work.signs = reinterpret_cast<const std::uint8_t*>(given.data);
-  } else {
-    nest.views[input] = same_shape(data, data, "data");
-    nest.used[input] = true;
-  }
-  if (!upstream_.is_none()) {
-    const Array gradient = read_array(upstream_, "d_out");
-    require(type_of(gradient, "d_out") == work.type, "`d_out` must have the data's dtype");
-    nest.views[upstream] = same_shape(gradient, data, "d_out");
-    nest.used[upstream] = work.backward = true;
-  }
-  if (!gamma_.is_none()) {
-    const Array gamma = read_array(gamma_, "gamma");
-    work.slope_type = type_of(gamma, "gamma");
-    require(slope_size(work.slope_type) == slope_size(work.type),
-            "`gamma` must be of the arithmetic type or widen to it");
-    nest.views[slopes] = view_of(gamma, nest.dims, nest.shape, "gamma");
-    nest.used[slopes] = true;
-  }
-  if (!key.is_none()) {
-    work.drawn = true;
-    work.range = slope_range(nb::cast<std::uint64_t>(key), lower, upper);
-    work.first = first;
-  }
-  if (work.drawn || signs) number_elements(nest, steps);
-  run(nest, work);
+  prepare(call, nest, work);
+  run(nest, work, data_);
 }
 
 void pack(nb::handle bits_, nb::handle data_) {
   const Array bits = read_array(bits_, "bits"), data = read_array(data_, "data");
-  Nest nest;
-  shape_of(data, nest);
-  nest.views[input] = same_shape(data, data, "data");
-  const Type type = type_of(data, "data");
-  require(bits.kind == Array::bytes && bits.c_contiguous() && bits.writeable &&
-              bits.size() == static_cast<npy_intp>((nest.size() + 7) / 8),
-          "`bits` must be writeable, with one bit for each element");
+  const Nest nest = prepare_packing(bits, data);
+  const LentThreads lent(is_tensor(data_));
   nb::gil_scoped_release release;
-  pack_signs(nest, type, reinterpret_cast<std::uint8_t*>(bits.data));
+  pack_signs(nest, type_of(data, "data"), reinterpret_cast<std::uint8_t*>(bits.data));
 }
 
 void gamma_pullback(nb::handle d_data_, nb::handle d_gamma_, nb::handle upstream_, nb::handle data_,
                     nb::handle gamma_) {
-  const Array data = read_array(data_, "data"), gradient = read_array(upstream_, "d_out");
-  const Array gamma = read_array(gamma_, "gamma"), d_gamma = read_array(d_gamma_, "d_gamma");
-  GammaPass pass;
-  pass.dims = data.dims;
-  pass.type = type_of(data, "data");
-  pass.gamma_type = type_of(gamma, "gamma");
-  pass.d_gamma_type = type_of(d_gamma, "d_gamma");
-  require(type_of(gradient, "d_out") == pass.type, "`d_out` must have the data's dtype");
-  require(slope_size(pass.gamma_type) == slope_size(pass.type),
-          "`gamma` must be of the arithmetic type or widen to it");
-  require(d_gamma.writeable && have_same_shape(d_gamma, gamma), "`d_gamma` must be writeable, of gamma's shape");
-  pass.input = same_shape(data, data, "data");
-  pass.upstream = same_shape(gradient, data, "d_out");
-  for (int d = 0; d < pass.dims; ++d) pass.shape[d] = data.shape[d];
-  pass.gamma = view_of(gamma, pass.dims, pass.shape, "gamma");
-  pass.d_gamma = view_of(d_gamma, pass.dims, pass.shape, "d_gamma");
-  for (int d = 0; d < pass.dims; ++d) pass.kept[d] = gamma.shape[d] == pass.shape[d];
-  pass.wants_dx = !d_data_.is_none();
-  if (pass.wants_dx) {
-    const Array d_data = read_array(d_data_, "out");
-    require(d_data.writeable && type_of(d_data, "out") == pass.type, "`out` must be writeable, of data's dtype");
-    pass.dx = same_shape(d_data, data, "out");
-  }
-  const auto n = static_cast<std::size_t>(data.size());
-  require(n > 0, "`data` must not be empty");
-  run(pass, n);
+  std::optional<Array> d_data;
+  if (!d_data_.is_none()) d_data = read_array(d_data_, "out");
+  const Array data = read_array(data_, "data");
+  const GammaPass pass = prepare_gamma_pass(d_data, read_array(d_gamma_, "d_gamma"), read_array(upstream_, "d_out"),
+                                            data, read_array(gamma_, "gamma"));
+  const LentThreads lent(is_tensor(data_));
+  run(pass, static_cast<std::size_t>(data.size()));
 }
 
 void draw_slopes(nb::handle out_, std::uint64_t key, double lower, double upper, std::uint64_t first) {
@@ -144,7 +94,7 @@ nb::object call(nb::handle data, nb::handle gamma, nb::handle act_type, nb::hand
   if (!quick.read_parameters(act_type, slope, lower, upper, training, rng, axis) ||
       !quick.read_arrays(data, gamma, result))
     return nb::borrow(Py_NotImplemented);
-  run(quick.nest, quick.work);
+  run(quick.nest, quick.work, data);
   return std::move(quick.result);
 }
 
@@ -174,6 +124,7 @@ NB_MODULE(_core, m) {
   define_result_memory(m);
   define_tensors(m);
   define_pullback(m);
+  define_kernel_table(m);
   m.def(
       "register_bfloat16", [](int number) { bfloat16_number = number; }, nb::arg("number"),
       "Tell NumPy's type number of bfloat16.");

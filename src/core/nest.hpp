@@ -65,6 +65,9 @@ void run_elementwise(Nest& nest, const Work& work);
 
 /// Writes one bit an element of the input, in C order from the lowest bit on: whether it is above zero.
 void pack_signs(const Nest& nest, Type type, std::uint8_t* bits);
+/// Numbers that are above zero where a bit is set: n elements from bit `first` on, `step` bits apart.
+void unpack_signs(char* to, Type type, const std::uint8_t* bits, std::ptrdiff_t first, std::ptrdiff_t step,
+                  std::ptrdiff_t n);
 
 /// Copies rows x cols elements between a strided place and another.
 void copy_tile(std::size_t item, char* to, std::ptrdiff_t to_row, std::ptrdiff_t to_col, const char* from,

@@ -8,6 +8,8 @@
 #include <system_error>
 #include <thread>
 
+#include "job.hpp"
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #define RECTIFIER_HAS_FORK
@@ -74,31 +76,6 @@ bool spin_until(const Condition& condition) {
 }
 
 constexpr int most_threads = 1024;
-constexpr std::size_t most_ranges = 64;
-
-/// Tasks in as many ranges as threads. Each thread begins with a range of its own, the same in every call, so that it
-/// finds in its own cache what it wrote there in the call before; then it helps with the others.
-struct Job {
-  TaskFunction function;
-  void* context;
-  std::size_t tasks;
-  std::size_t ranges;
-  std::atomic<std::size_t> taken[most_ranges] = {};
-
-  Job(TaskFunction work_on, void* with, std::size_t count, int threads)
-      : function(work_on), context(with), tasks(count), ranges(static_cast<std::size_t>(threads)) {
-    if (ranges > most_ranges) ranges = most_ranges;
-  }
-
-  void work(std::size_t thread) {
-    for (std::size_t k = 0; k < ranges; ++k) {
-      const std::size_t range = (thread + k) % ranges;
-      const std::size_t begin = tasks * range / ranges, end = tasks * (range + 1) / ranges;
-      for (std::size_t task; (task = begin + taken[range].fetch_add(1, std::memory_order_relaxed)) < end;)
-        function(context, task);
-    }
-  }
-};
 
 class Pool {
  public:
@@ -196,13 +173,14 @@ class Pool {
   std::mutex mutex_;    // of those who sleep, on the two conditions
   std::condition_variable wake_;
   std::condition_variable idle_;
-  std::atomic<std::uint64_t> generation_{0};
-  std::atomic<int> openings_{0};  // places at the job that nobody has taken
-  std::atomic<int> finished_{0};  // threads that have taken one and are done
-  std::atomic<int> sleeping_{0};
+  // A cache line each for what the caller writes, what the threads write, and what they write once at a job's end.
+  alignas(64) std::atomic<std::uint64_t> generation_{0};
+  std::atomic<int> openings_{0};      // places at the job that nobody has taken
   std::atomic<bool> waiting_{false};  // whether the caller sleeps
+  alignas(64) std::atomic<int> sleeping_{0};
   std::atomic<int> spinning_{0};
-  std::atomic<std::chrono::steady_clock::rep> last_stir_{0};
+  alignas(64) std::atomic<int> finished_{0};  // threads that have taken a place and are done
+  alignas(64) std::atomic<std::chrono::steady_clock::rep> last_stir_{0};
   Job* job_ = nullptr;  // set before places open, and read by those who have taken one
   Place places_[most_threads];
   int started_ = 0;
@@ -245,6 +223,8 @@ int limit_own_threads(int n) {
 int threads_for(double nanoseconds) {
   const int most = num_threads() < most_threads ? num_threads() : most_threads;
   if (most == 1 || nanoseconds < 2 * worth_sharing) return 1;
+  if (threads_are_lent())
+    return nanoseconds < most * worth_sharing ? static_cast<int>(nanoseconds / worth_sharing) : most;
   const double waking = nanoseconds / worth_waking;
   if (waking >= most) return most;
   const double sharing = nanoseconds / worth_sharing;
@@ -261,7 +241,7 @@ void run_tasks(std::size_t tasks, int threads, TaskFunction function, void* cont
     for (std::size_t task = 0; task < tasks; ++task) function(context, task);
     return;
   }
-  Job job(function, context, tasks, threads);
+  Job job(function, context, tasks, static_cast<std::size_t>(threads));
   pool().run(job, threads - 1);
 }
 

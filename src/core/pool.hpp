@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "lent.hpp"
+
 namespace rectifier {
 
 /// How many threads a call may use, the caller's own included; at least 1.
@@ -23,7 +25,8 @@ void run_tasks(std::size_t tasks, int threads, TaskFunction function, void* cont
 
 template <class Body>
 void parallel_for(std::size_t tasks, int threads, Body& body) {
-  run_tasks(tasks, threads, [](void* context, std::size_t task) { (*static_cast<Body*>(context))(task); }, &body);
+  const auto run = threads_are_lent() ? run_on_lent_threads : run_tasks;
+  run(tasks, threads, [](void* context, std::size_t task) { (*static_cast<Body*>(context))(task); }, &body);
 }
 
 // Enough that threads end together: with 4 shares of each, which a late thread left to the other, the call on 1e6

@@ -27,6 +27,9 @@ struct QuickTable {
 };
 inline QuickTable quick_table;
 
+/// The key with which this thread's last quick call drew.
+inline thread_local std::uint64_t last_key = 0;
+
 inline void register_activation(nb::handle name, int formula, bool has_gamma, bool is_random) {
   require(formula >= 0 && formula < kernels().formula_count && quick_table.count < QuickTable::most_rows,
           "`formula` must be one that the kernels have");
@@ -76,6 +79,7 @@ struct QuickParameters {
       PyErr_Clear();
       return false;
     }
+    last_key = key;
     work.drawn = true;
     work.range = slope_range(key, work.parameters.lower, work.parameters.upper);
     return true;

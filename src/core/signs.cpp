@@ -37,10 +37,13 @@ struct Signs {
 
   template <class S>
   void pack(std::size_t first, std::size_t n, const S* x) const {
+    std::uint8_t positive[piece] = {};
+    for (std::size_t i = 0; i < n; ++i) positive[i] = x[i] > S(0) ? 1 : 0;
     for (std::size_t i = 0; i < n; i += 8) {
-      unsigned byte = 0;
-      for (std::size_t k = 0; k < 8 && i + k < n; ++k) byte |= (x[i + k] > S(0) ? 1U : 0U) << k;
-      bits[(first + i) / 8] = static_cast<std::uint8_t>(byte);
+      std::uint64_t eight = 0;
+      for (std::size_t k = 0; k < 8; ++k) eight |= std::uint64_t(positive[i + k]) << (8 * k);
+      // The product has bit k of each sum in byte 7: the lowest bits of the eight bytes, side by side.
+      bits[(first + i) / 8] = static_cast<std::uint8_t>(eight * 0x0102040810204080U >> 56);
     }
   }
 
@@ -60,7 +63,33 @@ struct Signs {
   }
 };
 
+/// `one` where a bit is set, and zero: n elements from bit `first` on, `step` bits apart.
+template <class E>
+void unpack(E* to, E one, const std::uint8_t* bits, std::ptrdiff_t first, std::ptrdiff_t step, std::ptrdiff_t n) {
+  const auto spread = [to, one, bits, first, step](std::ptrdiff_t i) {
+    const std::ptrdiff_t at = first + i * step;
+    to[i] = (bits[at / 8] >> (at % 8) & 1) != 0 ? one : E(0);
+  };
+  std::ptrdiff_t i = 0;
+  if (step == 1) {
+    for (; i < n && (first + i) % 8 != 0; ++i) spread(i);
+    for (; i + 8 <= n; i += 8) {
+      const unsigned eight = bits[(first + i) / 8];
+      for (int k = 0; k < 8; ++k) to[i + k] = (eight & 1U << k) != 0 ? one : E(0);
+    }
+  }
+  for (; i < n; ++i) spread(i);
+}
+
 }  // namespace
+
+void unpack_signs(char* to, Type type, const std::uint8_t* bits, std::ptrdiff_t first, std::ptrdiff_t step,
+                  std::ptrdiff_t n) {
+  if (type == float64) return unpack(reinterpret_cast<double*>(to), 1.0, bits, first, step, n);
+  if (type == float32) return unpack(reinterpret_cast<float*>(to), 1.0F, bits, first, step, n);
+  const std::uint16_t one = type == float16 ? 0x3c00 : 0x3f80;
+  unpack(reinterpret_cast<std::uint16_t*>(to), one, bits, first, step, n);
+}
 
 void pack_signs(const Nest& nest, Type type, std::uint8_t* bits) {
   if (nest.dims == 0) {

@@ -9,6 +9,7 @@
 
 #include "arrays.hpp"
 #include "buffers.hpp"
+#include "lent.hpp"
 #include "result_memory.hpp"
 
 namespace rectifier {
@@ -81,9 +82,19 @@ inline void register_tensors(nb::handle type, nb::handle empty_like, nb::handle 
                     draw_key.inc_ref().ptr()};
 }
 
+/// Takes the addresses of the functions in `OpenMP`, in that order.
+inline void lend(std::uintptr_t parallel, std::uintptr_t thread, std::uintptr_t threads, std::uintptr_t most_threads) {
+  const auto number = [](std::uintptr_t address) { return reinterpret_cast<int (*)()>(address); };
+  lend_threads(
+      {reinterpret_cast<decltype(OpenMP::parallel)>(parallel), number(thread), number(threads), number(most_threads)});
+}
+
 inline void define_tensors(nb::module_& m) {
   m.def("register_tensors", &register_tensors, nb::arg("type"), nb::arg("empty_like"), nb::arg("draw_key"),
         "Tell a library's type of tensors, its function that makes one like another, and one that draws a key.");
+  m.def("lend_threads", &lend, nb::arg("parallel"), nb::arg("thread"), nb::arg("threads"), nb::arg("most_threads"),
+        "Tell the addresses of GOMP_parallel and omp_get_thread_num, _num_threads and _max_threads, for work on "
+        "tensors.");
   m.def(
       "new_like", [](nb::handle array) { return new_like(array, read_array(array, "array")); },
       nb::sig("def new_like(array: object) -> typing.Any"), nb::arg("array"),

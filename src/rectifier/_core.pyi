@@ -21,6 +21,11 @@ def register_tensors(type: object, empty_like: object, draw_key: object) -> None
     Tell a library's type of tensors, its function that makes one like another, and one that draws a key.
     """
 
+def lend_threads(parallel: int, thread: int, threads: int, most_threads: int) -> None:
+    """
+    Tell the addresses of GOMP_parallel and omp_get_thread_num, _num_threads and _max_threads, for work on tensors.
+    """
+
 def new_like(array: object) -> Any:
     """
     An uninitialised array or tensor like another; a large one is on a recycled block.
@@ -48,6 +53,10 @@ def vjp(
     out: object,
 ) -> Any:
     """The value and its pullback on plain arguments, or NotImplemented."""
+def kernel_table() -> Any:
+    """
+    The core's verbs as a table of functions, in a capsule: see _torch/kernel_table.hpp.
+    """
 
 def register_bfloat16(number: int) -> None:
     """Tell NumPy's type number of bfloat16."""

@@ -146,6 +146,8 @@ def release_buffers() -> int:
 def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] | None:
     """Show the version, the CPU target in use and those available, the number of threads and the recycled buffers.
 
+    Where tensors of PyTorch are in use, also whether `rectifier.torch.build_nodes` has compiled their autograd node.
+
     Parameters
     ----------
     mode : {"stdout", "dicts"}
@@ -183,6 +185,9 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] |
         "buffer_misses": misses,
         "buffer_limit": limit,
     }
+    nodes = sys.modules.get(f"{__package__}._torch.nodes")
+    if nodes is not None:
+        facts["torch_nodes"] = nodes.state()
     if mode == "dicts":
         return facts
     for name, value in facts.items():

@@ -6,8 +6,11 @@ data. A key is a tensor of 64-bit words; one with axes has a key for each index 
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import itertools
+import os
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -20,6 +23,21 @@ from .arguments import draw_word
 __all__ = ["Settings", "gamma_pullback", "pack_signs", "pullback", "value"]
 
 _core.register_tensors(Tensor, torch.empty_like, draw_word)
+
+
+def _lend_threads() -> None:
+    """Let the core use torch's threads for tensors, where torch has them from an OpenMP of GNU's interface."""
+    names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads", "omp_get_max_threads")
+    try:
+        # What torch has loaded, and with it the runtime that it is linked with.
+        library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"), os.RTLD_NOLOAD)
+        addresses = [ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in names]
+    except (AttributeError, OSError):
+        return
+    _core.lend_threads(*addresses)
+
+
+_lend_threads()
 
 
 class Settings(NamedTuple):

@@ -15,10 +15,10 @@ from torch._C import (
 )
 from torch.autograd import forward_ad
 
-__all__ = ["FLOATS", "are_plain", "has_memory", "records", "transforming", "untouched"]
+__all__ = ["FLOATS", "KINDS", "PLAIN", "UNTOUCHED", "are_plain", "has_memory", "records", "transforming", "untouched"]
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_KINDS = frozenset({Tensor, torch.nn.Parameter})
+KINDS = frozenset({Tensor, torch.nn.Parameter})
 
 
 def _bits(*names: str) -> int:
@@ -31,20 +31,20 @@ def _bits(*names: str) -> int:
 
 # The keys of a tensor with memory of its own, and of one of inference mode. A further key stands for somebody who wants
 # to see the call: a transform of torch.func, a lazy negation, a subclass, a sparse or quantized layout.
-_PLAIN = frozenset(
+PLAIN = frozenset(
     _bits(device, f"Autocast{device}", *more)
     for device in ("CPU", "CUDA")
     for more in ((), ("ADInplaceOrView", f"Autograd{device}"))
 )
 # What the thread includes for every call when nothing traces or transforms, outside inference mode and in it.
-_UNTOUCHED = frozenset({_bits("BackendSelect", "ADInplaceOrView"), _bits("BackendSelect")})
+UNTOUCHED = frozenset({_bits("BackendSelect", "ADInplaceOrView"), _bits("BackendSelect")})
 
 
 def untouched() -> bool:
     """Whether calls on this thread go straight to the kernels: no tracing, transform, mode or forward-mode level."""
     return (
         not torch.compiler.is_dynamo_compiling()
-        and _dispatch_tls_local_include_set().raw_repr() in _UNTOUCHED
+        and _dispatch_tls_local_include_set().raw_repr() in UNTOUCHED
         and not _len_torch_function_stack()
         and forward_ad._current_level < 0
     )
@@ -52,7 +52,7 @@ def untouched() -> bool:
 
 def has_memory(tensor: Any) -> bool:
     """Whether this is a tensor with memory of its own and no more: no subclass, wrapper or lazy view."""
-    return type(tensor) in _KINDS and _dispatch_keys(tensor).raw_repr() in _PLAIN
+    return type(tensor) in KINDS and _dispatch_keys(tensor).raw_repr() in PLAIN
 
 
 def are_plain(*tensors: Tensor | None) -> bool:

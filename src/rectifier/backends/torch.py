@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .. import _core
-from .._torch import compute, functions, onnx_nodes, operators, outputs  # noqa: F401  (registers the operators)
+from .._torch import compute, functions, nodes, onnx_nodes, operators, outputs  # noqa: F401  (registers the operators)
 from .._torch.arguments import check_rng_for_tensors as check_rng
 from .._torch.arguments import (
     checked_data,
@@ -41,6 +41,10 @@ def quick(
     out: Any,
 ) -> Any:
     """The operator on plain tensors and arguments, or NotImplemented."""
+    if nodes.call is not None and not torch.compiler.is_dynamo_compiling():
+        result = nodes.call(data, gamma, act_type, slope, lower, upper, training, rng, axis, out)
+        if result is not NotImplemented:
+            return result
     if gamma is not None and not isinstance(gamma, Tensor):
         return NotImplemented
     if not untouched() or not (has_memory(data) and (gamma is None or has_memory(gamma))):

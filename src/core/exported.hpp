@@ -1,0 +1,74 @@
+// The table of functions for code that is compiled elsewhere, such as autograd nodes of PyTorch. For bindings.cpp.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include "../rectifier/_torch/kernel_table.hpp"
+#include "buffers.hpp"
+#include "lent.hpp"
+#include "prepare.hpp"
+#include "quick.hpp"
+
+namespace rectifier {
+
+static_assert(Elements::bytes == Array::bytes, "both count kinds alike");
+
+inline Array array_of(const Elements& elements) {
+  Array array;
+  array.data = static_cast<char*>(elements.data);
+  array.dims = elements.dims;
+  array.shape = reinterpret_cast<const npy_intp*>(elements.shape);
+  array.strides = reinterpret_cast<const npy_intp*>(elements.strides);
+  array.kind = elements.type;
+  array.unit = array.item = array.is_float() ? static_cast<npy_intp>(item_size(static_cast<Type>(array.kind))) : 1;
+  return array;
+}
+
+inline std::optional<Array> array_of(const Elements* elements) {
+  return elements == nullptr ? std::nullopt : std::optional<Array>(array_of(*elements));
+}
+
+inline const KernelTable kernel_table = {
+    sizeof(KernelTable),
+    [](const ApplyCall& call) {
+      Apply apply;
+      apply.formula = call.formula;
+      apply.out = array_of(*call.out);
+      apply.data = array_of(*call.data);
+      apply.upstream = array_of(call.d_out);
+      apply.gamma = array_of(call.gamma);
+      apply.parameters = {call.slope, call.lower, call.upper};
+      if (call.key != nullptr) apply.key = *call.key;
+      Nest nest;
+      Work work;
+      prepare(apply, nest, work);
+      const LentThreads lent(true);
+      run_elementwise(nest, work);
+    },
+    [](const Elements* d_data, const Elements& d_gamma, const Elements& d_out, const Elements& data,
+       const Elements& gamma) {
+      const LentThreads lent(true);
+      run_gamma_pass(
+          prepare_gamma_pass(array_of(d_data), array_of(d_gamma), array_of(d_out), array_of(data), array_of(gamma)));
+    },
+    [](const Elements& bits, const Elements& data) {
+      const Nest nest = prepare_packing(array_of(bits), array_of(data));
+      const LentThreads lent(true);
+      pack_signs(nest, static_cast<Type>(data.type), static_cast<std::uint8_t*>(bits.data));
+    },
+    [](std::size_t bytes) -> void* {
+      return bytes >= smallest_buffer && buffer_counts().limit > 0 ? take_buffer(bytes, false) : nullptr;
+    },
+    [](void* block) { give_back_buffer(block); },
+    [] { return last_key; },
+};
+
+inline void define_kernel_table(nanobind::module_& m) {
+  namespace nb = nanobind;
+  m.def(
+      "kernel_table", [] { return nb::capsule(static_cast<const void*>(&kernel_table), KernelTable::capsule); },
+      nb::sig("def kernel_table() -> typing.Any"),
+      "The core's verbs as a table of functions, in a capsule: see _torch/kernel_table.hpp.");
+}
+
+}  // namespace rectifier
