@@ -53,6 +53,7 @@ def vjp(
     out: object,
 ) -> Any:
     """The value and its pullback on plain arguments, or NotImplemented."""
+
 def kernel_table() -> Any:
     """
     The core's verbs as a table of functions, in a capsule: see _torch/kernel_table.hpp.
