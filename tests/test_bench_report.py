@@ -257,3 +257,31 @@ def test_command_prints_and_writes(tmp_path: Path) -> None:
     assert {"date", "cpu", "cores", "caches", "versions", "copies", "system"} <= set(found)
     assert len(found["cells"]) == 6
     assert all(set(cell["seconds"]) == {"ours", "copy", "numpy"} for cell in found["cells"])
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_run_has_a_complete_run_s_name_only_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: bool
+) -> None:
+    seen = []
+
+    def measure(cell: Cell, names: list[str], share: float) -> Record:
+        seen.append([path.name for path in tmp_path.iterdir()])
+        if len(seen) == 3 and interrupted:
+            raise KeyboardInterrupt
+        return made(cell, ours=1.0, copy=1.0)
+
+    monkeypatch.setattr(
+        command, "full_table", lambda: [Cell("leaky", "forward", size=size) for size in (16, 1000, 100_000)]
+    )
+    monkeypatch.setattr(command, "_measure_cell", measure)
+    monkeypatch.setattr(command, "SAVED_EVERY", -1.0)
+    monkeypatch.setattr(command, "bind_to_cpus", lambda count: None)
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    assert command.main([]) == 0
+    during = [name for names in seen for name in names]
+    assert during
+    assert all(name.endswith("-part.json") for name in during)
+    (path,) = tmp_path.iterdir()
+    assert path.name.endswith("-part.json") == interrupted
+    assert json.loads(path.read_text(encoding="utf-8"))["complete"] is not interrupted

@@ -72,7 +72,7 @@ def _measure(cells: list[Cell], options: argparse.Namespace, load: float) -> Any
 
     names = [name for name in subjects.installed() if name in options.library]
     complete = cells == full_table() and set(names) >= set(subjects.installed(subjects.PEERS))
-    run = results.Run(_machine(names, complete, load))
+    run = results.Run(_machine(names, load))
     path, saved = _path(options, run), time.monotonic()
     share = QUICK_SHARE if options.quick else SHARE
     end = time.monotonic() + (QUICK_END if options.quick else math.inf)
@@ -90,13 +90,15 @@ def _measure(cells: list[Cell], options: argparse.Namespace, load: float) -> Any
                 if time.monotonic() > saved + SAVED_EVERY:
                     results.save(run, path)
                     saved = time.monotonic()
+            run.machine["complete"] = complete
         except KeyboardInterrupt:
-            run.machine["complete"] = False
             print("\ninterrupted", file=sys.stderr)
     if left_out:
         print(f"{len(left_out)} cells left out: more memory or time than there is", file=sys.stderr)
     run.machine.update(copies=subjects.chosen_copies(), left_out=[cell._asdict() for cell in left_out])
-    results.save(run, path)
+    results.save(run, _path(options, run))
+    if _path(options, run) != path:
+        path.unlink(missing_ok=True)
     return run
 
 
@@ -113,14 +115,14 @@ def _cost(cell: Cell) -> float:
     return 0.5 + 1e-7 * cell.size * (3 if cell.work == "both" else 2)
 
 
-def _machine(names: list[str], complete: bool, load: float) -> dict[str, Any]:
+def _machine(names: list[str], load: float) -> dict[str, Any]:
     import rectifier
 
     from . import results, subjects
 
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "complete": complete,
+        "complete": False,  # until it is: a run that is killed leaves a part
         **results.processor(),
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "load_before": round(load, 2),
