@@ -77,7 +77,6 @@ inline void run_drawn(Access access, E* y, std::uint64_t first, std::size_t n, c
     if (access == streamed && past % sizeof(E) == 0 && (first + head) % 4 == 0 && head < count) {
       run_stretch<V, prefetched>(y, first, head, range, compute, in...);
       run_stretch<V, streamed>(y + head, first + head, count - head, range, compute, (in + head)...);
-      stream_fence();
     } else {
       run_stretch<V, prefetched>(y, first, count, range, compute, in...);
     }

@@ -190,6 +190,5 @@ RECTIFIER_INLINE void stream(E* p, V x) {
 }
 
 /// Makes streamed stores visible before what follows.
-RECTIFIER_INLINE void stream_fence() {}
 
 }  // namespace rectifier::RECTIFIER_TARGET

@@ -248,6 +248,5 @@ RECTIFIER_INLINE void stream(E* p, V x) {
 }
 
 /// Makes streamed stores visible before what follows.
-RECTIFIER_INLINE void stream_fence() { _mm_sfence(); }
 
 }  // namespace rectifier::RECTIFIER_TARGET

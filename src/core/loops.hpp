@@ -87,7 +87,6 @@ inline void run(Access access, E* y, std::size_t n, const Compute& compute, cons
   if (past % sizeof(E) != 0 || head > n) head = n;
   run_block<V, cached>(y, head, compute, in...);
   run_block<V, streamed>(y + head, n - head, compute, (in + head)...);
-  stream_fence();
 }
 
 // The gradient of most formulas is g times the derivative; Leaky multiplies only where the slope applies,
