@@ -128,9 +128,9 @@ def load(path: Path) -> Run:
     return Run(machine, [_from_json(entry) for entry in machine.pop("cells")])
 
 
-def newest(folder: Path = FOLDER) -> Path | None:
-    """The latest complete run in a folder; file names begin with their date."""
-    for path in sorted(folder.glob("*.json"), reverse=True):
+def newest(folder: Path | None = None) -> Path | None:
+    """The latest complete run in a folder, the results' if none is named; file names begin with their date."""
+    for path in sorted((folder or FOLDER).glob("*.json"), reverse=True):
         if load(path).is_complete:
             return path
     return None
