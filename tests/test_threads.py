@@ -14,6 +14,7 @@ import pytest
 
 import rectifier
 from rectifier import _core, leaky_relu, vjp
+from threaded import in_threads
 from ulp import assert_same_bits
 
 X = np.random.default_rng(3).standard_normal((40, 64, 28, 28)).astype(np.float32)
@@ -122,11 +123,7 @@ def test_many_callers_at_once(threads: None) -> None:
         for _ in range(5):
             results.append(one_step())
 
-    callers = [threading.Thread(target=work) for _ in range(8)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
+    in_threads(8, work)
     assert results == [expected] * 40
 
 

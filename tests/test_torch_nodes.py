@@ -9,13 +9,13 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 import rectifier
 from rectifier import leaky_relu
+from threaded import in_threads
 from torch_cases import CALLS, DTYPES, bits_of, call_id, gamma_for, torch
 from ulp import assert_same_bits
 
@@ -230,11 +230,7 @@ def test_threads_run_backwards_at_once(node):
             if not torch.equal(got, expected):
                 wrong.append(got)
 
-    threads = [threading.Thread(target=step) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(4, step)
     assert not wrong
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 
 import pytest
 
 import rectifier
 from rectifier import leaky_relu
+from threaded import in_threads
 from torch_cases import torch
 from ulp import assert_same_bits
 
@@ -54,11 +54,7 @@ def test_callers_in_several_threads():
         for _ in range(5):
             wrong.extend(n for n, pair in enumerate(zip(step(60_000), expected, strict=True)) if not torch.equal(*pair))
 
-    workers = [threading.Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    in_threads(4, work)
     assert not wrong
 
 
