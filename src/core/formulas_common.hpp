@@ -124,18 +124,6 @@ RECTIFIER_INLINE V power_magic() {
 RECTIFIER_INLINE f32 power_of_two(f32 shifted) { return from_bits(shift_left<23>(bits(shifted))); }
 RECTIFIER_INLINE f64 power_of_two(f64 shifted) { return from_bits(shift_left<52>(bits(shifted))); }
 
-/// y with its sign bit set where x has it set.
-template <class V>
-RECTIFIER_INLINE V or_sign(V y, V x) {
-  return from_bits(bits(y) | (bits(x) & bits(V(typename V::scalar(-0.0)))));
-}
-
-/// y with its sign changed where flip is -0.
-template <class V>
-RECTIFIER_INLINE V flip_sign(V y, V flip) {
-  return from_bits(bits(y) ^ bits(flip));
-}
-
 #if RECTIFIER_LEVEL < 4
 /// x > 0 ? x : (y, its sign changed where x has no sign bit).
 template <class V>

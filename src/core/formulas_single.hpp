@@ -9,6 +9,18 @@
 
 namespace rectifier::RECTIFIER_TARGET {
 
+/// y with its sign bit set where x has it set.
+template <class V>
+RECTIFIER_INLINE V or_sign(V y, V x) {
+  return from_bits(bits(y) | (bits(x) & bits(V(typename V::scalar(-0.0)))));
+}
+
+/// y with its sign changed where flip is -0.
+template <class V>
+RECTIFIER_INLINE V flip_sign(V y, V flip) {
+  return from_bits(bits(y) ^ bits(flip));
+}
+
 /// exp(x) = 2^k * (1 + change).
 struct Exponential {
   f64 power;
