@@ -51,13 +51,12 @@ struct Group {
   /// Calls visit(place in the array, how many, stride, position) for each straight stretch of n elements from i on.
   template <class Visit>
   void stretches(Part p, std::ptrdiff_t i, std::ptrdiff_t n, const Visit& visit) const {
-    const std::ptrdiff_t length = dims == 0 ? 1 : shape[dims - 1];
-    for (std::ptrdiff_t done = 0; done < n;) {
-      const std::ptrdiff_t left = length - (i + done) % length;
-      const std::ptrdiff_t count = left < n - done ? left : n - done;
-      visit(offset(p, i + done), count, dims == 0 ? 0 : strides[p][dims - 1], done);
-      done += count;
-    }
+    tiles(p, i, n,
+          [&](std::ptrdiff_t place, std::ptrdiff_t rows, std::ptrdiff_t row_stride, std::ptrdiff_t cols,
+              std::ptrdiff_t stride, std::ptrdiff_t at) {
+            for (std::ptrdiff_t row = 0; row < rows; ++row)
+              visit(place + row * row_stride, cols, stride, at + row * cols);
+          });
   }
 
   /// Calls copy(place in the array, rows, their stride, columns, their stride, position) for n elements from i on: for

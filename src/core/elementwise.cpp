@@ -1,35 +1,15 @@
-// Element-wise work on arrays of any layout: the nest is cut into tiles, each tile is brought to contiguous runs where
-// it is not contiguous already, and one kernel call does the tile. There is never a temporary larger than a tile.
+// Element-wise work on arrays of any layout: each tile of the plan is brought to contiguous runs where it is not
+// contiguous already, and one kernel call does the tile. There is never a temporary larger than a tile.
 #include <cstring>
-#include <initializer_list>
 
 #ifdef RECTIFIER_X86_TARGETS
 #include <xmmintrin.h>
 #endif
 
-#include "cpu.hpp"
-#include "nest.hpp"
-#include "pool.hpp"
+#include "elementwise_plan.hpp"
 
 namespace rectifier {
 namespace {
-
-// Elements of a tile that needs room of its own: five such rooms of doubles fit into the L2 cache of any current CPU.
-constexpr std::ptrdiff_t packed_tile = 1024, room_bytes = packed_tile * 8;
-constexpr std::ptrdiff_t square_side = 32;
-// The same where slopes are drawn: long rows, for which registers of slopes are used whole, and as many as the room of
-// slopes holds.
-constexpr std::ptrdiff_t drawn_cols = 64;
-// Rows below this length are not worth a kernel call each: their slopes are written out instead.
-// Rows of 64 to 127 floats are quicker by 1.4 to 1.7 times as calls with AVX2 and AVX-512, and up to 7 times slower
-// with the baseline, whose tails go element by element (Sapphire Rapids, 2026-11-30).
-constexpr std::ptrdiff_t shortest_row = 64, shortest_row_of_baseline = 128;
-// Elements of a tile that lies in one piece: few enough that two threads share 1e5 elements evenly.
-constexpr std::ptrdiff_t whole_tile = 1 << 13;
-// Bytes of an array from which on, measured, prefetching pays, and so do stores that pass by the caches: value and
-// gradient of leaky on 1e6 floats took 480 us instead of 505 us, on 1.6e7 floats 7.5 ms instead of 9.9 ms.
-constexpr std::size_t prefetch_from = std::size_t{1} << 20;
-constexpr std::size_t stream_from = std::size_t{48} << 20;
 
 /// Other threads may see streaming stores after those that follow. Once for many tiles: for each row of 2500 floats or
 /// less it took an eighth of the time.
@@ -51,21 +31,12 @@ struct Rooms {
   std::ptrdiff_t slopes_rows = 0, slopes_cols = 0;
 };
 
-struct Tile {
-  std::ptrdiff_t rows, cols;
-  std::ptrdiff_t offset[role_count];
-};
-
-class Elementwise {
+class Elementwise : ElementwisePlan {
  public:
-  Elementwise(const Nest& nest, const Work& work) : nest_(nest), work_(work), kernels_(kernels()) {
-    item_ = static_cast<std::ptrdiff_t>(item_size(work.type));
-    choose_tiles();
-  }
+  Elementwise(const Nest& nest, const Work& work) : ElementwisePlan(nest, work) {}
 
   void run() {
-    const int threads = threads_for(nanoseconds() * static_cast<double>(nest_.size()));
-    parallel_stretches(tiles_, threads, [this](std::size_t begin, std::size_t end) {
+    parallel_stretches(tiles_, threads(), [this](std::size_t begin, std::size_t end) {
       Rooms rooms;
       for (std::size_t t = begin; t < end; ++t) process(tile(t), rooms);
       if (access_ == streamed) stream_fence();
@@ -73,121 +44,7 @@ class Elementwise {
   }
 
  private:
-  std::ptrdiff_t stride(Role role, int loop) const { return loop < 0 ? 0 : nest_.views[role].strides[loop]; }
-  std::ptrdiff_t unit(Role role) const {
-    if (role == position) return 1;
-    return role == slopes || role == products ? static_cast<std::ptrdiff_t>(item_size(work_.slope_type)) : item_;
-  }
-
-  /// The loop other than the inner one along which some array is contiguous, or -1.
-  int crossing_loop() const {
-    for (Role role : {position, input, upstream, slopes, products}) {
-      if (!nest_.used[role] || stride(role, inner_) == unit(role) || stride(role, inner_) == 0) continue;
-      for (int d = 0; d < inner_; ++d)
-        if (stride(role, d) == unit(role)) return d;
-    }
-    return -1;
-  }
-
-  bool has_whole_rows() const {
-    for (Role role : {out, input, upstream, products})
-      if (nest_.used[role] && stride(role, inner_) != unit(role)) return false;
-    return work_.signs == nullptr;
-  }
-
-  bool in_one_piece() const { return has_whole_rows() && (!work_.drawn || stride(position, inner_) == 1); }
-  std::ptrdiff_t shortest() const { return &kernels_ == &kernels_baseline ? shortest_row_of_baseline : shortest_row; }
-
-  /// Whether only the slopes keep the two inner loops from being one.
-  bool rows_adjoin() const {
-    if (row_ < 0 || !nest_.used[slopes] || nest_.used[products]) return false;
-    for (Role role : {out, input, upstream})
-      if (nest_.used[role] && stride(role, row_) != item_ * nest_.shape[inner_]) return false;
-    return true;
-  }
-
-  void choose_tiles() {
-    inner_ = nest_.dims - 1;
-    const std::ptrdiff_t length = nest_.shape[inner_];
-    const int crossing = crossing_loop();
-    row_ = crossing >= 0 ? crossing : inner_ - 1;
-    const bool slopes_vary = nest_.used[slopes] && stride(slopes, inner_) != 0 &&
-                             (stride(slopes, inner_) != unit(slopes) || slope_room_needed());
-    bool in_place = false;
-    if (crossing >= 0) {
-      cols_ = work_.drawn ? drawn_cols : square_side;
-      rows_ = work_.drawn ? room_bytes / slope_bytes() / drawn_cols : square_side;
-      across_ = work_.drawn && has_whole_rows() && stride(position, row_) == 1;
-    } else if (in_one_piece() && rows_adjoin() && length <= packed_tile &&
-               (stride(slopes, inner_) == 0 ? length >= shortest() : stride(slopes, row_) == 0)) {
-      by_rows_ = in_place = true;
-      cols_ = length;
-      rows_ = whole_tile / length;
-    } else if (in_one_piece() && !slopes_vary && (row_ < 0 || length >= packed_tile / 4)) {
-      cols_ = whole_tile;
-      rows_ = 1;
-      in_place = true;
-    } else {
-      cols_ = packed_tile;
-      rows_ = row_ < 0 || length >= packed_tile ? 1 : packed_tile / length;
-    }
-    if (cols_ > length) cols_ = length;
-    const std::ptrdiff_t height = row_ < 0 ? 1 : nest_.shape[row_];
-    if (rows_ > height) rows_ = height;
-    col_tiles_ = (length + cols_ - 1) / cols_;
-    row_tiles_ = (height + rows_ - 1) / rows_;
-    tiles_ =
-        nest_.size() / static_cast<std::size_t>(length * height) * static_cast<std::size_t>(col_tiles_ * row_tiles_);
-    access_ = cached;
-    const std::size_t bytes = nest_.size() * static_cast<std::size_t>(item_);
-    if ((in_place || cols_ >= packed_tile) && bytes >= prefetch_from) access_ = prefetched;
-    if (in_place && bytes >= stream_from) access_ = streamed;
-  }
-
-  std::ptrdiff_t slope_bytes() const { return static_cast<std::ptrdiff_t>(slope_size(work_.type)); }
-  bool slope_room_needed() const {
-    return !nest_.used[products] && item_size(work_.slope_type) != slope_size(work_.type);
-  }
-
-  double nanoseconds() const {
-    if (nest_.used[products]) return 0.3;
-    double cost = work_.drawn ? 0.8 : kernels_.formulas[work_.formula].nanoseconds;
-    if (work_.backward) cost *= 1.5;
-    return work_.type == float64 ? 3 * cost : cost;
-  }
-
-  Tile tile(std::size_t number) const {
-    Tile tile;
-    const auto col = static_cast<std::ptrdiff_t>(number % static_cast<std::size_t>(col_tiles_));
-    number /= static_cast<std::size_t>(col_tiles_);
-    const auto row = static_cast<std::ptrdiff_t>(number % static_cast<std::size_t>(row_tiles_));
-    number /= static_cast<std::size_t>(row_tiles_);
-    std::ptrdiff_t at[max_dims] = {};
-    for (int d = inner_ - 1; d >= 0; --d) {
-      if (d == row_) continue;
-      at[d] = static_cast<std::ptrdiff_t>(number % static_cast<std::size_t>(nest_.shape[d]));
-      number /= static_cast<std::size_t>(nest_.shape[d]);
-    }
-    if (row_ >= 0) at[row_] = row * rows_;
-    at[inner_] = col * cols_;
-    for (int role = 0; role < role_count; ++role) {
-      tile.offset[role] = nest_.views[role].offset;
-      if (!nest_.used[role]) continue;
-      for (int d = 0; d < nest_.dims; ++d) tile.offset[role] += at[d] * nest_.views[role].strides[d];
-    }
-    tile.cols = nest_.shape[inner_] - at[inner_] < cols_ ? nest_.shape[inner_] - at[inner_] : cols_;
-    const std::ptrdiff_t below = row_ < 0 ? 1 : nest_.shape[row_] - at[row_];
-    tile.rows = below < rows_ ? below : rows_;
-    return tile;
-  }
-
   char* at(Role role, const Tile& tile) const { return nest_.views[role].data + tile.offset[role]; }
-
-  /// Whether the tile's elements of an array lie one after the other.
-  bool contiguous(Role role, const Tile& tile) const {
-    return (stride(role, inner_) == unit(role) || tile.cols == 1) &&
-           (tile.rows == 1 || stride(role, row_) == unit(role) * tile.cols);
-  }
 
   const char* gather(Role role, const Tile& tile, Room& room) const {
     if (contiguous(role, tile)) return at(role, tile);
@@ -377,16 +234,6 @@ class Elementwise {
     }
     scatter(out, tile, rooms.out);
   }
-
-  const Nest& nest_;
-  const Work& work_;
-  const Kernels& kernels_;
-  std::ptrdiff_t item_ = 0;
-  int inner_ = 0, row_ = -1;
-  std::ptrdiff_t rows_ = 1, cols_ = 1, row_tiles_ = 1, col_tiles_ = 1;
-  std::size_t tiles_ = 0;
-  Access access_ = cached;
-  bool by_rows_ = false, across_ = false;
 };
 
 }  // namespace

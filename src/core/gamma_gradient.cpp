@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cpu.hpp"
-#include "gamma_plan.hpp"
+#include "gamma_pieces.hpp"
 #include "pool.hpp"
 #include "rounding.hpp"
 
@@ -17,9 +17,9 @@ constexpr std::ptrdiff_t piece = 1024;   // elements brought together from a sca
 constexpr std::ptrdiff_t turned = 2048;  // elements turned at a time, by so many rows or more
 constexpr std::ptrdiff_t step_rows = 16;
 
-class GammaGradient : GammaPlan {
+class GammaGradient : GammaPieces {
  public:
-  explicit GammaGradient(const GammaPass& pass) : GammaPlan(pass), kernels_(kernels()) {
+  explicit GammaGradient(const GammaPass& pass) : GammaPieces(pass), kernels_(kernels()) {
     if (blocks_ > 1) partial_.resize(static_cast<std::size_t>(outer_kept_.size() * kept_size_ * blocks_));
   }
 
@@ -61,32 +61,9 @@ class GammaGradient : GammaPlan {
     run_elementwise(nest, work);
   }
 
-  struct Task {
-    std::ptrdiff_t outer, block, first, count;  // kept elements first ... first + count - 1 of the inner group
-    std::ptrdiff_t row, last_row, from, length;
-    std::ptrdiff_t base[part_count];
-  };
-
-  struct Rooms {
-    alignas(64) double lanes[most_lanes];
-    alignas(64) double gamma[most_kept];    // a slope for each kept element
-    alignas(64) double slopes[most_lanes];  // a slope for each element of a stretch
-    alignas(64) char upstream[block_length * 8], input[block_length * 8], dx[block_length * 8];
-  };
-
   void work(std::ptrdiff_t number, Rooms& rooms) const {
     const std::ptrdiff_t chunk_run = number % chunk_runs_;
-    number /= chunk_runs_;
-    Task task;
-    task.block = number % blocks_;
-    task.outer = number / blocks_;
-    for (int p = 0; p < part_count; ++p) task.base[p] = outer_kept_.offset(static_cast<Part>(p), task.outer);
-    task.row = task.block / segments_ * block_rows_;
-    task.last_row = task.row + block_rows_ < rows_ ? task.row + block_rows_ : rows_;
-    task.from = task.block % segments_ * (segments_ > 1 ? block_length : 0);
-    task.length = segments_ == 1
-                      ? reduced_size_
-                      : (reduced_size_ - task.from < block_length ? reduced_size_ - task.from : block_length);
+    Task task = block(number / chunk_runs_);
     for (std::ptrdiff_t c = chunk_run * run_of_chunks_; c < chunks_ && c < (chunk_run + 1) * run_of_chunks_; ++c) {
       task.first = c * chunk_;
       task.count = kept_size_ - task.first < chunk_ ? kept_size_ - task.first : chunk_;
@@ -125,52 +102,6 @@ class GammaGradient : GammaPlan {
                                        : static_cast<double>(reinterpret_cast<const float*>(rooms.gamma)[k]);
   }
 
-  /// Copies n elements of an array from position i of a group on.
-  void collect(const Group& group, Part p, std::ptrdiff_t base, std::ptrdiff_t i, std::ptrdiff_t n, std::ptrdiff_t size,
-               char* to) const {
-    group.tiles(p, i, n,
-                [&](std::ptrdiff_t offset, std::ptrdiff_t rows, std::ptrdiff_t row_stride, std::ptrdiff_t cols,
-                    std::ptrdiff_t col_stride, std::ptrdiff_t at) {
-                  copy_tile(static_cast<std::size_t>(size), to + at * size, cols * size, size, base_[p] + base + offset,
-                            row_stride, col_stride, rows, cols);
-                });
-  }
-
-  /// The same elements in one piece, if need be in the room.
-  const char* gather(const Group& group, Part p, std::ptrdiff_t base, std::ptrdiff_t i, std::ptrdiff_t n,
-                     char* room) const {
-    if (group.contiguous(p, item_)) return base_[p] + base + group.offset(p, i);
-    collect(group, p, base, i, n, item_, room);
-    return room;
-  }
-
-  void scatter(const Group& group, std::ptrdiff_t base, std::ptrdiff_t i, std::ptrdiff_t n, const char* room) const {
-    group.tiles(part_dx, i, n,
-                [&](std::ptrdiff_t offset, std::ptrdiff_t rows, std::ptrdiff_t row_stride, std::ptrdiff_t cols,
-                    std::ptrdiff_t col_stride, std::ptrdiff_t at) {
-                  copy_tile(static_cast<std::size_t>(item_), base_[part_dx] + base + offset, row_stride, col_stride,
-                            room + at * item_, cols * item_, item_, rows, cols);
-                });
-  }
-
-  /// One stretch of n elements along a group, given to `kernel` in one piece each.
-  template <class Kernel>
-  void stretch(const Group& group, const std::ptrdiff_t (&base)[part_count], std::ptrdiff_t i, std::ptrdiff_t n,
-               Rooms& rooms, const Kernel& kernel) const {
-    const char* x = gather(group, part_input, base[part_input], i, n, rooms.input);
-    const char* g = gather(group, part_upstream, base[part_upstream], i, n, rooms.upstream);
-    const bool direct = !pass_.wants_dx || group.contiguous(part_dx, item_);
-    char* dx = !pass_.wants_dx ? nullptr
-               : direct        ? base_[part_dx] + base[part_dx] + group.offset(part_dx, i)
-                               : rooms.dx;
-    kernel(dx, g, x);
-    if (!direct) scatter(group, base[part_dx], i, n, rooms.dx);
-  }
-
-  void offsets(const Task& task, std::ptrdiff_t row, std::ptrdiff_t (&base)[part_count]) const {
-    for (int p = 0; p < part_count; ++p) base[p] = task.base[p] + outer_reduced_.offset(static_cast<Part>(p), row);
-  }
-
   void sum_along(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
     std::ptrdiff_t row_base[part_count], base[part_count];
     offsets(task, row, row_base);
@@ -191,15 +122,6 @@ class GammaGradient : GammaPlan {
         });
       }
     }
-  }
-
-  /// Whether all arrays lie along the second last axis of the group, the last one being a whole number of lanes.
-  bool is_turned() const {
-    const int d = reduced_.dims - 2;
-    if (d < 0 || reduced_.shape[d + 1] % lanes_ != 0 || reduced_.shape[d + 1] > block_length / 8) return false;
-    for (Part p : {part_dx, part_upstream, part_input})
-      if ((p != part_dx || pass_.wants_dx) && reduced_.strides[p][d] != item_) return false;
-    return true;
   }
 
   /// Sums along what was turned, and the data's gradient where it lies.
@@ -242,49 +164,6 @@ class GammaGradient : GammaPlan {
       add_rows(task, base, i, task.length - i < at_once ? task.length - i : at_once, rooms);
   }
 
-  /// Whether the kept elements of a row lie in one piece, and the rows a constant distance apart.
-  bool rows_direct(Part p) const { return reduced_.dims <= 1 && kept_.contiguous(p, item_); }
-
-  /// Where the kernel finds rows, and how far apart they are.
-  struct Place {
-    char* data;
-    std::ptrdiff_t step;
-  };
-
-  Place place_rows(const Task& task, Part p, std::ptrdiff_t base, std::ptrdiff_t first, char* room) const {
-    if (!rows_direct(p)) return {room, task.count * item_};
-    return {base_[p] + base + kept_.offset(p, task.first) + reduced_.offset(p, task.from + first),
-            reduced_.dims == 0 ? 0 : reduced_.strides[p][0]};
-  }
-
-  /// Calls copy(place in the array, its strides, place in the room, rows, columns) for each straight part of n rows.
-  template <class Copy>
-  void row_tiles(const Task& task, Part p, std::ptrdiff_t base, std::ptrdiff_t first, std::ptrdiff_t n,
-                 const Copy& copy) const {
-    reduced_.stretches(
-        p, task.from + first, n,
-        [&](std::ptrdiff_t row_offset, std::ptrdiff_t rows, std::ptrdiff_t row_stride, std::ptrdiff_t row) {
-          kept_.stretches(p, task.first, task.count,
-                          [&](std::ptrdiff_t offset, std::ptrdiff_t cols, std::ptrdiff_t stride, std::ptrdiff_t col) {
-                            copy(base_[p] + base + row_offset + offset, row_stride, stride,
-                                 (row * task.count + col) * item_, rows, cols);
-                          });
-        });
-  }
-
-  Place gather_rows(const Task& task, Part p, std::ptrdiff_t base, std::ptrdiff_t first, std::ptrdiff_t n,
-                    char* room) const {
-    const Place place = place_rows(task, p, base, first, room);
-    if (place.data == room)
-      row_tiles(task, p, base, first, n,
-                [&](const char* from, std::ptrdiff_t row_stride, std::ptrdiff_t stride, std::ptrdiff_t at,
-                    std::ptrdiff_t rows, std::ptrdiff_t cols) {
-                  copy_tile(static_cast<std::size_t>(item_), room + at, place.step, item_, from, row_stride, stride,
-                            rows, cols);
-                });
-    return place;
-  }
-
   /// n rows of the task. Those that lie one after the other go to the kernel by rounds: one row for each lane.
   void add_rows(const Task& task, const std::ptrdiff_t (&base)[part_count], std::ptrdiff_t first, std::ptrdiff_t n,
                 Rooms& rooms) const {
@@ -310,19 +189,7 @@ class GammaGradient : GammaPlan {
     };
     add(0, in_rounds, lanes_, rooms.slopes, 0, 1);
     add(in_rounds, n - in_rounds, 1, rooms.gamma, static_cast<std::size_t>((first + in_rounds) % lanes_), lanes_);
-    if (dx.data == rooms.dx)
-      row_tiles(task, part_dx, base[part_dx], first, n,
-                [&](char* to, std::ptrdiff_t row_stride, std::ptrdiff_t stride, std::ptrdiff_t at, std::ptrdiff_t rows,
-                    std::ptrdiff_t cols) {
-                  copy_tile(static_cast<std::size_t>(item_), to, row_stride, stride, rooms.dx + at, dx.step, item_,
-                            rows, cols);
-                });
-  }
-
-  /// Whether kept elements lie one after the other with their rows between them.
-  bool rows_adjoin(Part p) const {
-    return reduced_.contiguous(p, item_) &&
-           (kept_size_ == 1 || (kept_.dims == 1 && kept_.strides[p][0] == reduced_size_ * item_));
+    if (dx.data == rooms.dx) scatter_rows(task, base[part_dx], first, n, rooms.dx);
   }
 
   void sum_joint(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
