@@ -4,6 +4,7 @@
 
 #ifdef RECTIFIER_X86_TARGETS
 #include <cpuid.h>
+#include <xmmintrin.h>
 #endif
 
 namespace rectifier {
@@ -67,5 +68,11 @@ Targets& targets() {
 const Kernels* const* available_targets() { return targets().list; }
 const Kernels& kernels() { return *targets().current.load(std::memory_order_relaxed); }
 void use_target(const Kernels& target) { targets().current.store(&target, std::memory_order_relaxed); }
+
+void stream_fence() {
+#ifdef RECTIFIER_X86_TARGETS
+  _mm_sfence();
+#endif
+}
 
 }  // namespace rectifier

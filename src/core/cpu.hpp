@@ -11,4 +11,8 @@ const Kernels* const* available_targets();
 const Kernels& kernels();
 void use_target(const Kernels& target);
 
+/// Other threads may see streaming stores after those that follow. Once for many tiles: for each row of 2500 floats or
+/// less it took an eighth of the time.
+void stream_fence();
+
 }  // namespace rectifier

@@ -2,22 +2,10 @@
 // contiguous already, and one kernel call does the tile. There is never a temporary larger than a tile.
 #include <cstring>
 
-#ifdef RECTIFIER_X86_TARGETS
-#include <xmmintrin.h>
-#endif
-
 #include "elementwise_plan.hpp"
 
 namespace rectifier {
 namespace {
-
-/// Other threads may see streaming stores after those that follow. Once for many tiles: for each row of 2500 floats or
-/// less it took an eighth of the time.
-void stream_fence() {
-#ifdef RECTIFIER_X86_TARGETS
-  _mm_sfence();
-#endif
-}
 
 struct alignas(64) Room {
   char bytes[room_bytes];

@@ -23,10 +23,6 @@ constexpr std::ptrdiff_t drawn_cols = 64;
 constexpr std::ptrdiff_t shortest_row = 64, shortest_row_of_baseline = 128;
 // Elements of a tile that lies in one piece: few enough that two threads share 1e5 elements evenly.
 constexpr std::ptrdiff_t whole_tile = 1 << 13;
-// Bytes of an array from which on, measured, prefetching pays, and so do stores that pass by the caches: value and
-// gradient of leaky on 1e6 floats took 480 us instead of 505 us, on 1.6e7 floats 7.5 ms instead of 9.9 ms.
-constexpr std::size_t prefetch_from = std::size_t{1} << 20;
-constexpr std::size_t stream_from = std::size_t{48} << 20;
 
 struct Tile {
   std::ptrdiff_t rows, cols;

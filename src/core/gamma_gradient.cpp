@@ -29,6 +29,7 @@ class GammaGradient : GammaPieces {
     parallel_stretches(static_cast<std::size_t>(tasks_), threads, [this](std::size_t begin, std::size_t end) {
       Rooms rooms;
       for (std::size_t task = begin; task < end; ++task) work(static_cast<std::ptrdiff_t>(task), rooms);
+      if (access_ == streamed) stream_fence();
     });
     if (blocks_ > 1) finish();
   }
@@ -97,6 +98,8 @@ class GammaGradient : GammaPieces {
               reinterpret_cast<const char*>(rooms.gamma), scalar, 0, task.count, lanes_);
   }
 
+  Access access(const char* dx, const Rooms& rooms) const { return dx == rooms.dx ? cached : access_; }
+
   double slope(const Rooms& rooms, std::ptrdiff_t k) const {
     return slope_size(pass_.type) == 8 ? rooms.gamma[k]
                                        : static_cast<double>(reinterpret_cast<const float*>(rooms.gamma)[k]);
@@ -118,7 +121,8 @@ class GammaGradient : GammaPieces {
       for (std::ptrdiff_t i = 0; i < task.length; i += step) {
         const std::ptrdiff_t n = task.length - i < step ? task.length - i : step;
         stretch(reduced_, base, task.from + i, n, rooms, [&](char* dx, const char* g, const char* x) {
-          kernels_.sum_along[pass_.type](dx, g, x, gamma, static_cast<std::size_t>(n), rooms.lanes + k * lanes_);
+          kernels_.sum_along[pass_.type](dx, g, x, gamma, static_cast<std::size_t>(n), rooms.lanes + k * lanes_,
+                                         access(dx, rooms));
         });
       }
     }
@@ -137,7 +141,7 @@ class GammaGradient : GammaPieces {
       turn(part_input, rooms.input);
       turn(part_upstream, rooms.upstream);
       kernels_.sum_along[pass_.type](nullptr, rooms.upstream, rooms.input, gamma, static_cast<std::size_t>(rows * cols),
-                                     lanes);
+                                     lanes, cached);
       if (pass_.wants_dx)
         kernels_.pull_rows[pass_.type](
             at(part_dx), at(part_upstream), at(part_input), gamma, static_cast<std::size_t>(rows),
@@ -183,9 +187,9 @@ class GammaGradient : GammaPieces {
                       lane,
                       static_cast<std::size_t>(lanes)};
       if (count > 0)
-        kernels_.sum_across[pass_.type](pass_.wants_dx ? dx.data + from * dx.step : nullptr, g.data + from * g.step,
-                                        x.data + from * x.step, slopes,
-                                        static_cast<std::size_t>(task.count * rows_in_one), rooms.lanes, rows);
+        kernels_.sum_across[pass_.type](
+            pass_.wants_dx ? dx.data + from * dx.step : nullptr, g.data + from * g.step, x.data + from * x.step, slopes,
+            static_cast<std::size_t>(task.count * rows_in_one), rooms.lanes, rows, access(dx.data, rooms));
     };
     add(0, in_rounds, lanes_, rooms.slopes, 0, 1);
     add(in_rounds, n - in_rounds, 1, rooms.gamma, static_cast<std::size_t>((first + in_rounds) % lanes_), lanes_);
@@ -204,7 +208,8 @@ class GammaGradient : GammaPieces {
       for (int p = 0; p < part_count; ++p) base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
       const char* slopes = reinterpret_cast<const char*>(rooms.slopes) + static_cast<std::size_t>(k * lanes_) * scalar;
       stretch(reduced_, base, 0, reduced_size_, rooms, [&](char* dx, const char* g, const char* x) {
-        kernels_.sum_across[pass_.type](dx, g, x, slopes, n, rooms.lanes + k * lanes_, {1, 0, 0, 0, 0, 1});
+        kernels_.sum_across[pass_.type](dx, g, x, slopes, n, rooms.lanes + k * lanes_, {1, 0, 0, 0, 0, 1},
+                                        access(dx, rooms));
       });
     }
   }

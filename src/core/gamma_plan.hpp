@@ -41,6 +41,7 @@ class GammaPlan {
   std::ptrdiff_t chunk_ = 1, chunks_ = 1, run_of_chunks_ = 1, chunk_runs_ = 1, tasks_ = 1;
   enum { along, across, joint } loop_ = along;
   std::ptrdiff_t lanes_ = 1;
+  Access access_ = cached;
 
  private:
   void group_axes(const View* const (&views)[part_count]) {
@@ -108,6 +109,7 @@ class GammaPlan {
     if (run_of_chunks_ < 1) run_of_chunks_ = 1;
     chunk_runs_ = (chunks_ + run_of_chunks_ - 1) / run_of_chunks_;
     tasks_ = outer_kept_.size() * blocks_ * chunk_runs_;
+    if (static_cast<std::size_t>(total_ * item_) >= stream_from) access_ = streamed;
   }
 };
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <type_traits>
 
@@ -133,12 +134,26 @@ RECTIFIER_INLINE void last_dx(E* dx, const E* g, const E* x, std::size_t n, cons
   }
 }
 
+/// Elements that are summed, and then pulled back while they are in the nearest cache: a whole number of steps.
+constexpr std::size_t summed_at_once = 1024;
+
+/// Calls sum(i, count) for one piece after another and, behind it, pull(i, count) up to the last whole line of dx, as
+/// streaming stores want it.
+template <class E, class Sum, class Pull>
+inline void sum_and_stream(const E* dx, std::size_t n, const Sum& sum, const Pull& pull) {
+  std::size_t pulled = 0;
+  for (std::size_t i = 0; i < n; i += summed_at_once) {
+    const std::size_t end = n - i < summed_at_once ? n : i + summed_at_once;
+    sum(i, end - i);
+    const std::size_t past = end == n ? 0 : reinterpret_cast<std::uintptr_t>(dx + end) % line / sizeof(E);
+    pull(pulled, end - past - pulled);
+    pulled = end - past;
+  }
+}
+
 template <class E>
-void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope_, std::size_t n, double* lanes) {
+inline void sum_along_run(E* dx, const E* g, const E* x, double slope_, std::size_t n, double* lanes) {
   using V = typename Arithmetic<E>::lanes;
-  E* dx = static_cast<E*>(dx_);
-  const E* g = static_cast<const E*>(g_);
-  const E* x = static_cast<const E*>(x_);
   const V repeated(static_cast<typename V::scalar>(slope_));
   const auto slope = [repeated](std::size_t) { return repeated; };
   constexpr std::size_t registers = step / f64::width;
@@ -162,6 +177,20 @@ void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope_, st
             [repeated](std::size_t, std::size_t) { return repeated; });
   }
   for (std::size_t r = 0; r < registers; ++r) store(lanes + r * f64::width, sums[r]);
+}
+
+template <class E>
+void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope, std::size_t n, double* lanes,
+                    Access access) {
+  E* dx = static_cast<E*>(dx_);
+  const E* g = static_cast<const E*>(g_);
+  const E* x = static_cast<const E*>(x_);
+  if (access != streamed || dx == nullptr) return sum_along_run(dx, g, x, slope, n, lanes);
+  sum_and_stream(
+      dx, n, [&](std::size_t i, std::size_t count) { sum_along_run<E>(nullptr, g + i, x + i, slope, count, lanes); },
+      [&](std::size_t i, std::size_t count) {
+        pullback_loop<E, Leaky>(dx + i, g + i, x + i, count, Parameters{slope, 0, 0}, streamed);
+      });
 }
 
 template <class E>
@@ -220,15 +249,28 @@ RECTIFIER_INLINE void sum_across_row(E* dx, const E* g, const E* x, const S* slo
 }
 
 template <class E>
-void sum_across_loop(void* dx, const void* g, const void* x, const void* slopes, std::size_t n, double* sums,
-                     const Rows& rows) {
+void sum_across_loop(void* dx_, const void* g_, const void* x_, const void* slopes_, std::size_t n, double* sums,
+                     const Rows& rows, Access access) {
+  const auto* slopes = static_cast<const typename Arithmetic<E>::scalar*>(slopes_);
   std::size_t lane = rows.first_lane;
   for (std::size_t row = 0; row < rows.count; ++row) {
     const auto at = static_cast<std::ptrdiff_t>(row);
-    sum_across_row(dx == nullptr ? nullptr : reinterpret_cast<E*>(static_cast<char*>(dx) + at * rows.dx),
-                   reinterpret_cast<const E*>(static_cast<const char*>(g) + at * rows.g),
-                   reinterpret_cast<const E*>(static_cast<const char*>(x) + at * rows.x),
-                   static_cast<const typename Arithmetic<E>::scalar*>(slopes), n, sums + lane * n);
+    E* dx = dx_ == nullptr ? nullptr : reinterpret_cast<E*>(static_cast<char*>(dx_) + at * rows.dx);
+    const E* g = reinterpret_cast<const E*>(static_cast<const char*>(g_) + at * rows.g);
+    const E* x = reinterpret_cast<const E*>(static_cast<const char*>(x_) + at * rows.x);
+    double* lane_sums = sums + lane * n;
+    if (access == streamed && dx != nullptr) {
+      sum_and_stream(
+          dx, n,
+          [&](std::size_t i, std::size_t count) {
+            sum_across_row<E>(nullptr, g + i, x + i, slopes + i, count, lane_sums + i);
+          },
+          [&](std::size_t i, std::size_t count) {
+            scale_pullback_loop<E>(dx + i, g + i, x + i, slopes + i, count, streamed);
+          });
+    } else {
+      sum_across_row(dx, g, x, slopes, n, lane_sums);
+    }
     if (++lane == rows.lanes) lane = 0;
   }
 }

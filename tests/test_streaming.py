@@ -1,0 +1,80 @@
+"""Arrays from the size on at which results pass by the caches, against the definitions in plain NumPy."""
+
+import numpy as np
+import pytest
+
+import rectifier
+from ulp import assert_same_bits
+
+STREAMED = 48 * 2**20 // 4  # floats
+SLOPE = np.float32(0.3)
+SHAPES = {
+    "one row": (STREAMED + 5,),
+    "just below": (STREAMED - 1,),
+    "just there": (STREAMED,),
+    "rows beyond a tile": (STREAMED // (3 * 2501) + 1, 3, 2501),
+    "rows within a tile": (STREAMED // (5 * 300) + 1, 5, 300),
+    "rows of whole lines": (STREAMED // (8 * 1024) + 1, 8, 1024),
+    "short rows": (STREAMED // (6 * 70) + 1, 6, 70),
+    "shorter rows": (STREAMED // (6 * 49) + 1, 6, 49),
+}
+
+
+@pytest.fixture(scope="module")
+def memory():
+    """Data and gradients whose products, and the sums of them, are exact in float64."""
+    rng = np.random.default_rng(1)
+    size = STREAMED + 20_000
+    return [np.resize(rng.integers(-127, 128, 2**16 + 3).astype(np.float32) / 64, size) for _ in range(2)]
+
+
+def place(shape, shift):
+    """An array that begins `shift` bytes behind a cache line, and the bytes that it lies in."""
+    size = 4 * int(np.prod(shape))
+    raw = np.full(size + 128, 255, np.uint8)
+    begin = -raw.ctypes.data % 64 + shift
+    return raw[begin : begin + size].view(np.float32).reshape(shape), raw
+
+
+def assert_nothing_else_written(raw, result):
+    before = result.ctypes.data - raw.ctypes.data
+    assert (raw[:before] == 255).all()
+    assert (raw[before + result.nbytes :] == 255).all()
+
+
+def gammas(shape):
+    """One slope for all; one for each row, and for each place in a row, where there are rows: with their axis."""
+    yield np.full(1, SLOPE), 0
+    for axis in range(1, len(shape)):
+        yield np.linspace(0.25, 0.75, shape[axis], dtype=np.float32), axis
+
+
+@pytest.mark.parametrize("shift", [0, 4])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_values_and_gradients(cpu_target, memory, shape, shift):
+    data, head = (array[shift : shift + int(np.prod(shape))].reshape(shape) for array in memory)
+    out, raw = place(shape, shift)
+    for gamma, axis in gammas(shape):
+        others = tuple(d for d in range(len(shape)) if gamma.size == 1 or d != axis)
+        slopes = np.expand_dims(gamma, others) if gamma.size > 1 else gamma
+        rectifier.leaky_relu(data, gamma, "prelu", axis=axis, out=out)
+        assert_same_bits(out, np.where(data > 0, data, slopes * data))
+        _, pullback = rectifier.vjp(data, gamma, "prelu", axis=axis)
+        d_gamma = pullback(head, out=(out, np.empty_like(gamma)))[1]
+        assert_same_bits(out, np.where(data > 0, head, slopes * head))
+        total = np.where(data > 0, 0, head * data).sum(others, np.float64)
+        assert_same_bits(d_gamma, total.astype(np.float32).reshape(gamma.shape))
+    assert_nothing_else_written(raw, out)
+
+
+@pytest.mark.parametrize("target", ["data", "gradient"])
+def test_the_gradient_may_take_the_place_of_what_it_is_made_of(cpu_target, memory, target):
+    data, head = (array[: STREAMED + 5] for array in memory)
+    gamma = np.full(1, SLOPE)
+    expected = np.where(data > 0, head, SLOPE * head)
+    total = np.where(data > 0, 0, head * data).sum(dtype=np.float64)
+    place_of = {"data": data.copy(), "gradient": head.copy()}
+    _, pullback = rectifier.vjp(place_of["data"], gamma, "prelu")
+    result = pullback(place_of["gradient"], out=(place_of[target], np.empty_like(gamma)))
+    assert_same_bits(result[0], expected)
+    assert_same_bits(result[1], np.array([total], np.float32))
