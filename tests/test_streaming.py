@@ -67,6 +67,21 @@ def test_values_and_gradients(cpu_target, memory, shape, shift):
     assert_nothing_else_written(raw, out)
 
 
+@pytest.mark.parametrize("shifts", [(0, 0), (0, 4), (4, 0)])
+def test_a_slope_for_each_element(cpu_target, memory, shifts):
+    shape = (STREAMED + 5,)
+    data, head, gamma = (array[shift : shift + shape[0]] for array, shift in zip(memory * 2, range(3), strict=False))
+    (out, raw), (d_gamma, d_raw) = (place(shape, shift) for shift in shifts)
+    rectifier.leaky_relu(data, gamma, "prelu", out=out)
+    assert_same_bits(out, np.where(data > 0, data, gamma * data))
+    _, pullback = rectifier.vjp(data, gamma, "prelu")
+    pullback(head, out=(out, d_gamma))
+    assert_same_bits(out, np.where(data > 0, head, gamma * head))
+    assert_same_bits(d_gamma, np.where(data > 0, 0, 0 + head * data))
+    assert_nothing_else_written(raw, out)
+    assert_nothing_else_written(d_raw, d_gamma)
+
+
 @pytest.mark.parametrize("target", ["data", "gradient"])
 def test_the_gradient_may_take_the_place_of_what_it_is_made_of(cpu_target, memory, target):
     data, head = (array[: STREAMED + 5] for array in memory)

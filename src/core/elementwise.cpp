@@ -199,7 +199,7 @@ class Elementwise : ElementwisePlan {
     const auto* kernel = (work_.slope_type == work_.type ? kernels_.own_products : kernels_.products) + work_.type;
     (*kernel)(target(out, tile, rooms.out), target(products, tile, rooms.draws), gather(upstream, tile, rooms.upstream),
               gather(input, tile, rooms.input), gather(slopes, tile, rooms.slopes),
-              static_cast<std::size_t>(tile.rows * tile.cols));
+              static_cast<std::size_t>(tile.rows * tile.cols), access_);
     scatter(out, tile, rooms.out);
     scatter(products, tile, rooms.draws);
   }

@@ -79,10 +79,10 @@ struct Kernels {
                                  double* sums, const Rows&, Access);
   // A slope per element and nothing to sum: dx as above, and d_gamma = x > 0 ? 0 : g * x. Slopes and d_gamma are of the
   // arithmetic type, or of the elements' own.
-  void (*products[type_count])(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes,
-                               std::size_t n);
+  void (*products[type_count])(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes, std::size_t n,
+                               Access);
   void (*own_products[type_count])(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes,
-                                   std::size_t n);
+                                   std::size_t n, Access);
   // Element type -> arithmetic type
   void (*widen[type_count])(void* wide, const void* narrow, std::size_t n);
   // As scale and scale_pullback, with the slopes of the elements first, first + 1, ...

@@ -286,8 +286,8 @@ RECTIFIER_INLINE V single_term(V u, V v) {
 }
 
 /// The products of two floats or halves need one rounding, as the sums of one term do.
-template <class E, class S>
-RECTIFIER_INLINE void products_of(E* dx, S* d_gamma, const E* g, const E* x, const S* slopes, std::size_t n) {
+template <bool streams, class E, class S>
+RECTIFIER_INLINE void products_run(E* dx, S* d_gamma, const E* g, const E* x, const S* slopes, std::size_t n) {
   using V = typename Arithmetic<E>::lanes;
   // All is read before anything is written: dx may be g or x itself.
   const auto piece = [&](std::size_t i, const auto& read, const auto& write) {
@@ -300,7 +300,15 @@ RECTIFIER_INLINE void products_of(E* dx, S* d_gamma, const E* g, const E* x, con
     prefetch_line(g + i);
     prefetch_line(x + i);
     prefetch_line(slopes + i);
-    piece(i, [](const auto* p) { return load<V>(p); }, [](auto* p, V value) { store(p, value); });
+    piece(
+        i, [](const auto* p) { return load<V>(p); },
+        [](auto* p, V value) {
+          if constexpr (streams) {
+            stream(p, value);
+          } else {
+            store(p, value);
+          }
+        });
   }
   if constexpr (V::width > 1) {
     if (i < n) {
@@ -312,17 +320,32 @@ RECTIFIER_INLINE void products_of(E* dx, S* d_gamma, const E* g, const E* x, con
   }
 }
 
-template <class E>
-void products_loop(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes, std::size_t n) {
-  using S = typename Arithmetic<E>::scalar;
-  products_of(static_cast<E*>(dx), static_cast<S*>(d_gamma), static_cast<const E*>(g), static_cast<const E*>(x),
-              static_cast<const S*>(slopes), n);
+template <class E, class S>
+inline void products_of(void* dx_, void* d_gamma_, const void* g_, const void* x_, const void* slopes_, std::size_t n,
+                        Access access) {
+  E* dx = static_cast<E*>(dx_);
+  S* d_gamma = static_cast<S*>(d_gamma_);
+  const E* g = static_cast<const E*>(g_);
+  const E* x = static_cast<const E*>(x_);
+  const S* slopes = static_cast<const S*>(slopes_);
+  const auto begins_line = [](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % line == 0; };
+  if (access == streamed && begins_line(dx) && begins_line(d_gamma)) {
+    products_run<true>(dx, d_gamma, g, x, slopes, n);
+  } else {
+    products_run<false>(dx, d_gamma, g, x, slopes, n);
+  }
 }
 
 template <class E>
-void own_products_loop(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes, std::size_t n) {
-  products_of(static_cast<E*>(dx), static_cast<E*>(d_gamma), static_cast<const E*>(g), static_cast<const E*>(x),
-              static_cast<const E*>(slopes), n);
+void products_loop(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes, std::size_t n,
+                   Access access) {
+  products_of<E, typename Arithmetic<E>::scalar>(dx, d_gamma, g, x, slopes, n, access);
+}
+
+template <class E>
+void own_products_loop(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes, std::size_t n,
+                       Access access) {
+  products_of<E, E>(dx, d_gamma, g, x, slopes, n, access);
 }
 
 }  // namespace rectifier::RECTIFIER_TARGET
