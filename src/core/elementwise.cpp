@@ -193,7 +193,7 @@ class Elementwise : ElementwisePlan {
     if (work_.backward) {
       kernels_.scale_pullback[work_.type](y, g, x, s, n, access);
     } else {
-      kernels_.scale[work_.type](y, x, s, n, access);
+      (own_slopes() ? kernels_.own_scale : kernels_.scale)[work_.type](y, x, s, n, access);
     }
   }
 

@@ -50,8 +50,10 @@ class ElementwisePlan {
   }
 
   std::ptrdiff_t slope_bytes() const { return static_cast<std::ptrdiff_t>(slope_size(work_.type)); }
+  /// Whether kernels take slopes as they are stored, in the data's type.
+  bool own_slopes() const { return work_.slope_type == work_.type && !work_.backward; }
   bool slope_room_needed() const {
-    return !nest_.used[products] && item_size(work_.slope_type) != slope_size(work_.type);
+    return !nest_.used[products] && !own_slopes() && item_size(work_.slope_type) != slope_size(work_.type);
   }
 
   Tile tile(std::size_t number) const {

@@ -117,12 +117,17 @@ void pullback_loop(void* dx, const void* g, const void* x, std::size_t n, const 
       static_cast<const E*>(g), static_cast<const E*>(x));
 }
 
-template <class E>
+template <class E, class S = typename Arithmetic<E>::scalar>
 void scale_loop(void* y, const void* x, const void* slopes, std::size_t n, Access access) {
   using V = typename Arithmetic<E>::lanes;
   run<V>(
       access, static_cast<E*>(y), n, [](V v, V s) { return leaky_value(v, s); }, static_cast<const E*>(x),
-      static_cast<const typename Arithmetic<E>::scalar*>(slopes));
+      static_cast<const S*>(slopes));
+}
+
+template <class E>
+void own_scale_loop(void* y, const void* x, const void* slopes, std::size_t n, Access access) {
+  scale_loop<E, E>(y, x, slopes, n, access);
 }
 
 template <class E>
