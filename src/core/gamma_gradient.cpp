@@ -62,8 +62,12 @@ class GammaGradient : GammaPieces {
   }
 
   void work(std::ptrdiff_t number, Rooms& rooms) const {
-    const std::ptrdiff_t chunk_run = number % chunk_runs_;
-    Task task = block(number / chunk_runs_);
+    // Of few blocks the last, which may be short, counts: a thread does all of them for its part of the kept elements.
+    const bool by_kept = blocks_ <= chunk_runs_;
+    const std::ptrdiff_t inner = by_kept ? blocks_ : chunk_runs_, part = number / inner;
+    const std::ptrdiff_t outer = by_kept ? part / chunk_runs_ : part / blocks_;
+    const std::ptrdiff_t chunk_run = by_kept ? part % chunk_runs_ : number % inner;
+    Task task = block(outer * blocks_ + (by_kept ? number % inner : part % blocks_));
     for (std::ptrdiff_t c = chunk_run * run_of_chunks_; c < chunks_ && c < (chunk_run + 1) * run_of_chunks_; ++c) {
       task.first = c * chunk_;
       task.count = kept_size_ - task.first < chunk_ ? kept_size_ - task.first : chunk_;

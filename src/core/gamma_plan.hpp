@@ -20,6 +20,7 @@ constexpr std::ptrdiff_t short_row = 64;     // rows up to this length have a la
 constexpr std::ptrdiff_t most_kept = 1024;   // kept elements of one task
 constexpr std::ptrdiff_t most_lanes = 4096;  // their lanes
 constexpr std::ptrdiff_t task_elements = 1 << 16;
+constexpr std::ptrdiff_t fewest_tasks = 8;  // where the kept elements can be divided so
 
 /// The groups of axes, and how the sums are cut into tasks. A task is one block of a few kept elements.
 class GammaPlan {
@@ -102,7 +103,9 @@ class GammaPlan {
     if (chunk_ > room / lanes_) chunk_ = room / lanes_;
     if (chunk_ > kept_size_) chunk_ = kept_size_;
     if (chunk_ < 1) chunk_ = 1;
-    while (loop_ == across && chunk_ > 64 && blocks_ * ((kept_size_ + chunk_ - 1) / chunk_) < 8) chunk_ /= 2;
+    const std::ptrdiff_t least = loop_ == across ? 64 : loop_ == joint ? 16 : 1;
+    const std::ptrdiff_t all_blocks = outer_kept_.size() * blocks_;
+    while (chunk_ > least && all_blocks * ((kept_size_ + chunk_ - 1) / chunk_) < fewest_tasks) chunk_ /= 2;
     chunks_ = (kept_size_ + chunk_ - 1) / chunk_;
     run_of_chunks_ = task_elements / 4 / (in_block * chunk_);
     if (run_of_chunks_ < 1) run_of_chunks_ = 1;
