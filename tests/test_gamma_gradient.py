@@ -216,10 +216,12 @@ def test_layouts_with_sums_that_are_exact(cpu_target, dtype, layout, axis, shape
     assert_same_bits(np.ascontiguousarray(head), np.where(x > 0, g, g * dtype.type(0.5)))
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2, (0, 1), (1, 3), (0, 3)], ids=str)
+@pytest.mark.parametrize("axis", [0, 1, 2, 3, (0, 1), (1, 3), (0, 3)], ids=str)
 # One block and more, of short rows, rows and blocks that follow each other; 1 to 65 kept elements and groups of them.
 @pytest.mark.parametrize(
-    "shape", [(2, 1, 7, 5), (10, 16, 25, 25), (33, 15, 7, 7), (90, 17, 5, 9), (2, 65, 70, 3), (3, 5, 60, 70)], ids=str
+    "shape",
+    [(2, 1, 7, 5), (10, 16, 25, 25), (33, 15, 7, 7), (90, 17, 5, 9), (2, 65, 70, 3), (3, 5, 60, 70), (9, 61, 13, 16)],
+    ids=str,
 )
 def test_tasks_of_several_threads_with_sums_that_are_exact(threads, shape, axis):
     rng = np.random.default_rng(shape[1])

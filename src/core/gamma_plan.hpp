@@ -39,7 +39,7 @@ class GammaPlan {
   Group outer_kept_, outer_reduced_, kept_, reduced_;
   std::ptrdiff_t total_ = 1, kept_size_ = 1, reduced_size_ = 1, rows_ = 1;
   std::ptrdiff_t segments_ = 1, block_rows_ = 1, blocks_ = 1;
-  std::ptrdiff_t chunk_ = 1, chunks_ = 1, run_of_chunks_ = 1, chunk_runs_ = 1, tasks_ = 1;
+  std::ptrdiff_t chunk_ = 1, chunks_ = 1, run_of_chunks_ = 1, chunk_runs_ = 1, lane_runs_ = 1, parts_ = 1, tasks_ = 1;
   enum { along, across, joint } loop_ = along;
   std::ptrdiff_t lanes_ = 1;
 
@@ -110,7 +110,22 @@ class GammaPlan {
     run_of_chunks_ = task_elements / 4 / (in_block * chunk_);
     if (run_of_chunks_ < 1) run_of_chunks_ = 1;
     chunk_runs_ = (chunks_ + run_of_chunks_ - 1) / run_of_chunks_;
-    tasks_ = outer_kept_.size() * blocks_ * chunk_runs_;
+    while (can_divide_lanes() && lane_runs_ < 4 && all_blocks * lane_runs_ < fewest_tasks &&
+           in_block * chunk_ / (2 * lane_runs_) >= task_elements / 4)
+      lane_runs_ *= 2;
+    parts_ = chunk_runs_ * lane_runs_;
+    tasks_ = all_blocks * parts_;
+  }
+
+  /// Whether the rows of all kept elements lie one after the other, in rounds of a row for each lane: a task may then
+  /// do some rows of each round.
+  bool can_divide_lanes() const {
+    if (loop_ != across || chunks_ > 1 || lanes_ != static_cast<std::ptrdiff_t>(sum_lanes)) return false;
+    for (Part p : {part_dx, part_upstream, part_input})
+      if ((p != part_dx || pass_.wants_dx) &&
+          (reduced_.dims != 1 || !kept_.contiguous(p, item_) || reduced_.strides[p][0] != kept_size_ * item_))
+        return false;
+    return true;
   }
 };
 
