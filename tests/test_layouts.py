@@ -104,6 +104,26 @@ def test_any_slice_gives_the_same_bits(act_type: str, dtype: Any, cpu_target: st
             assert_same_bits(back(x[first : first + n]), d[first : first + n])
 
 
+@pytest.mark.parametrize("act_type", ["leaky", "gelu", "prelu"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+def test_any_place_of_the_result_gives_the_same_bits(act_type: str, dtype: Any, cpu_target: str) -> None:
+    x, gamma = numbers(5, (1100,), dtype), numbers(6, (1100,), dtype)
+    keywords: dict[str, Any] = {"act_type": act_type}
+    expected, _ = vjp(x, gamma if act_type == "prelu" else None, **keywords)
+    size = x.dtype.itemsize
+    for n in (1, 17, 255, 256, 257, 319, 320, 1000):
+        for offset in range(0, 64, size):
+            room = np.full((n + 2) * size + 128, 7, np.uint8)
+            start = -room.ctypes.data % 64 + offset
+            if keywords["act_type"] == "prelu":
+                keywords["gamma"] = gamma[:n]
+            out = room[start : start + n * size].view(dtype)
+            leaky_relu(x[:n], out=out, **keywords)
+            assert_same_bits(out.copy(), expected[:n])
+            assert (room[:start] == 7).all()
+            assert (room[start + n * size :] == 7).all()
+
+
 @pytest.mark.parametrize("n", [2**k + d for k in (9, 10, 13, 16, 17, 18) for d in (-1, 0, 1)])
 @pytest.mark.parametrize("act_type", ["leaky", "gelu", "rrelu"])
 def test_sizes_around_every_threshold(act_type: str, n: int, cpu_target: str, threads: None) -> None:
