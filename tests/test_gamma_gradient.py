@@ -216,6 +216,27 @@ def test_layouts_with_sums_that_are_exact(cpu_target, dtype, layout, axis, shape
     assert_same_bits(np.ascontiguousarray(head), np.where(x > 0, g, g * dtype.type(0.5)))
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2, 3, (0, 1), (1, 3), (0, 3)], ids=str)
+# One block and more, of short rows, rows and blocks that follow each other; 1 to 65 kept elements and groups of them.
+@pytest.mark.parametrize(
+    "shape",
+    [(2, 1, 7, 5), (10, 16, 25, 25), (33, 15, 7, 7), (90, 17, 5, 9), (2, 65, 70, 3), (3, 5, 60, 70), (9, 61, 13, 16)],
+    ids=str,
+)
+def test_tasks_of_several_threads_with_sums_that_are_exact(threads, shape, axis):
+    rng = np.random.default_rng(shape[1])
+    x, g = (rng.integers(-127, 128, size=shape) / 32.0 for _ in range(2))
+    kept = (axis,) if isinstance(axis, int) else axis
+    gamma = rng.integers(1, 9, size=[shape[a] for a in kept]) / 8.0
+    exact = np.where(x > 0, 0.0, g * x).sum(axis=tuple(a for a in range(4) if a not in kept))
+    spread = gamma.reshape([n if a in kept else 1 for a, n in enumerate(shape)])
+    for count in (1, 2, 3):
+        rectifier.set_num_threads(count)
+        d_x, d_gamma = rectifier.vjp(x, gamma, "prelu", axis=axis)[1](g)
+        assert_same_bits(d_gamma, exact)
+        assert_same_bits(d_x, np.where(x > 0, g, spread * g))
+
+
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("axis", [None, 0, 1], ids=["shared", "rows", "columns"])
 @pytest.mark.parametrize("shape", [(33, 32), (130, 64), (300, 31), (17, 528), (9000, 16), (5000, 24)], ids=str)

@@ -57,7 +57,8 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
         keywords["lower_bound"] = draw(st.sampled_from([0.125, -0.5, 0.0]))
     if act_type == "prelu":
         gamma_shape = tuple(n if draw(st.booleans()) else 1 for n in shape)
-        keywords.update(gamma=numbers(1, gamma_shape, np.float32), axis=tuple(range(len(shape))) if shape else None)
+        gamma = laid_out(numbers(1, gamma_shape, draw(st.sampled_from(DTYPES))), draw(st.sampled_from(LAYOUTS)), 1)
+        keywords.update(gamma=gamma, axis=tuple(range(len(shape))) if shape else None)
     layouts = [draw(st.sampled_from(LAYOUTS)) for _ in range(4)]
     return {"shape": shape, "dtype": draw(st.sampled_from(DTYPES)), "keywords": keywords, "layouts": layouts}
 
@@ -103,6 +104,26 @@ def test_any_slice_gives_the_same_bits(act_type: str, dtype: Any, cpu_target: st
             assert_same_bits(back(x[first : first + n]), d[first : first + n])
 
 
+@pytest.mark.parametrize("act_type", ["leaky", "gelu", "prelu"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+def test_any_place_of_the_result_gives_the_same_bits(act_type: str, dtype: Any, cpu_target: str) -> None:
+    x, gamma = numbers(5, (1100,), dtype), numbers(6, (1100,), dtype)
+    keywords: dict[str, Any] = {"act_type": act_type}
+    expected, _ = vjp(x, gamma if act_type == "prelu" else None, **keywords)
+    size = x.dtype.itemsize
+    for n in (1, 17, 255, 256, 257, 319, 320, 1000):
+        for offset in range(0, 64, size):
+            room = np.full((n + 2) * size + 128, 7, np.uint8)
+            start = -room.ctypes.data % 64 + offset
+            if keywords["act_type"] == "prelu":
+                keywords["gamma"] = gamma[:n]
+            out = room[start : start + n * size].view(dtype)
+            leaky_relu(x[:n], out=out, **keywords)
+            assert_same_bits(out.copy(), expected[:n])
+            assert (room[:start] == 7).all()
+            assert (room[start + n * size :] == 7).all()
+
+
 @pytest.mark.parametrize("n", [2**k + d for k in (9, 10, 13, 16, 17, 18) for d in (-1, 0, 1)])
 @pytest.mark.parametrize("act_type", ["leaky", "gelu", "rrelu"])
 def test_sizes_around_every_threshold(act_type: str, n: int, cpu_target: str, threads: None) -> None:
@@ -117,6 +138,23 @@ def test_sizes_around_every_threshold(act_type: str, n: int, cpu_target: str, th
     if act_type != "rrelu":
         assert_same_bits(leaky_relu(rows, act_type=act_type)[:, 1], y)
     assert_same_bits(pullback(x), vjp(x, act_type=act_type, **keywords)[1](x))
+
+
+@pytest.mark.parametrize("gamma_dtype", DTYPES[:3], ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize("dtype", DTYPES[:2], ids=lambda d: np.dtype(d).name)
+def test_a_slope_for_each_16_bit_element(dtype: Any, gamma_dtype: Any, cpu_target: str) -> None:
+    sizes = [1, *(2**k + d for k in (4, 6, 8, 10, 13, 19) for d in (-1, 0, 1))]
+    if gamma_dtype == dtype:
+        sizes.append((48 << 20) // 2 + 37)  # streamed
+    for n in sizes:
+        x, gamma = (np.resize(numbers(k, (5003 + k,), d), n) for k, d in ((1, dtype), (2, gamma_dtype)))
+        # A product in float32, and one rounding to 16 bits.
+        wide = np.where(x > 0, 1, gamma.astype(np.float32)) * x.astype(np.float32)
+        if n < 2**20:
+            rows = np.stack([x, x, x])
+            assert_same_bits(leaky_relu(rows, gamma, "prelu", axis=-1), np.stack([wide.astype(dtype)] * 3))
+        assert_same_bits(leaky_relu(x, gamma, "prelu", axis=0), wide.astype(dtype))
+        assert_same_bits(leaky_relu(x[::-1], gamma[::-1], "prelu", axis=0), wide.astype(dtype)[::-1])
 
 
 def test_streamed_results_are_the_same_bits(cpu_target: str, threads: None) -> None:

@@ -81,7 +81,7 @@ class Elementwise : ElementwisePlan {
   }
 
   const char* gather_slopes(const Tile& tile, Rooms& rooms) const {
-    if (!slope_room_needed() && contiguous(slopes, tile)) return at(slopes, tile);
+    if ((!slope_room_needed() || own_slopes()) && contiguous(slopes, tile)) return at(slopes, tile);
     if (rooms.slopes_from == at(slopes, tile) && rooms.slopes_rows == tile.rows && rooms.slopes_cols == tile.cols)
       return rooms.slopes.bytes;
     const std::ptrdiff_t size = unit(slopes);
@@ -177,11 +177,12 @@ class Elementwise : ElementwisePlan {
     }
   }
 
-  void scale(char* y, const char* g, const char* x, const char* s, std::size_t n, Access access) const {
+  void scale(char* y, const char* g, const char* x, const char* s, std::size_t n, Access access,
+             bool own = false) const {
     if (work_.backward) {
       kernels_.scale_pullback[work_.type](y, g, x, s, n, access);
     } else {
-      kernels_.scale[work_.type](y, x, s, n, access);
+      (own ? kernels_.own_scale : kernels_.scale)[work_.type](y, x, s, n, access);
     }
   }
 
@@ -216,7 +217,8 @@ class Elementwise : ElementwisePlan {
     if (work_.drawn) {
       scale_drawn(y, g, x, tile, rooms, access);
     } else if (nest_.used[slopes] && !constant_slope(tile)) {
-      scale(y, g, x, gather_slopes(tile, rooms), n, access);
+      const char* s = gather_slopes(tile, rooms);
+      scale(y, g, x, s, n, access, own_slopes() && s != rooms.slopes.bytes);
     } else {
       transform(y, g, x, nest_.used[slopes] ? read_slope(at(slopes, tile)) : work_.parameters.slope, n, access);
     }

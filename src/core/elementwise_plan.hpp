@@ -49,6 +49,9 @@ class ElementwisePlan {
   bool slope_room_needed() const {
     return !nest_.used[products] && item_size(work_.slope_type) != slope_size(work_.type);
   }
+  /// Whether kernels can widen the slopes themselves. Slopes that are used again are quicker from a room: with one for
+  /// each of 16 neighbours, 1e5 halves took 8.2 us so, and 10.1 us where every register of slopes was widened.
+  bool own_slopes() const { return work_.slope_type == work_.type && !work_.backward && !by_rows_; }
 
   Tile tile(std::size_t number) const {
     Tile tile;
@@ -125,7 +128,7 @@ class ElementwisePlan {
     const int crossing = crossing_loop();
     row_ = crossing >= 0 ? crossing : inner_ - 1;
     const bool slopes_vary = nest_.used[slopes] && stride(slopes, inner_) != 0 &&
-                             (stride(slopes, inner_) != unit(slopes) || slope_room_needed());
+                             (stride(slopes, inner_) != unit(slopes) || (slope_room_needed() && !own_slopes()));
     bool in_place = false;
     if (crossing >= 0) {
       cols_ = work_.drawn ? drawn_cols : square_side;

@@ -20,7 +20,8 @@ constexpr std::ptrdiff_t step_rows = 16;
 class GammaGradient : GammaPieces {
  public:
   explicit GammaGradient(const GammaPass& pass) : GammaPieces(pass), kernels_(kernels()) {
-    if (blocks_ > 1) partial_.resize(static_cast<std::size_t>(outer_kept_.size() * kept_size_ * blocks_));
+    if (has_partial_sums())
+      partial_.resize(static_cast<std::size_t>(outer_kept_.size() * kept_size_ * blocks_ * lane_runs_));
   }
 
   void run() {
@@ -31,10 +32,12 @@ class GammaGradient : GammaPieces {
       for (std::size_t task = begin; task < end; ++task) work(static_cast<std::ptrdiff_t>(task), rooms);
       if (access_ == streamed) stream_fence();
     });
-    if (blocks_ > 1) finish();
+    if (has_partial_sums()) finish();
   }
 
  private:
+  bool has_partial_sums() const { return blocks_ * lane_runs_ > 1; }
+
   /// Whether there is a slope for each element, of a type that the kernels of products take.
   bool is_elementwise() const {
     const bool own = pass_.gamma_type == pass_.type;
@@ -63,8 +66,14 @@ class GammaGradient : GammaPieces {
   }
 
   void work(std::ptrdiff_t number, Rooms& rooms) const {
-    const std::ptrdiff_t chunk_run = number % chunk_runs_;
-    Task task = block(number / chunk_runs_);
+    // Of few blocks the last, which may be short, counts: a thread does all of them for its part of the sums.
+    const std::ptrdiff_t outer = number / (blocks_ * parts_), rest = number % (blocks_ * parts_);
+    const bool by_part = blocks_ <= parts_;
+    const std::ptrdiff_t part = by_part ? rest / blocks_ : rest % parts_, chunk_run = part / lane_runs_;
+    Task task = block(outer * blocks_ + (by_part ? rest % blocks_ : rest / parts_));
+    task.lanes = lanes_ / lane_runs_;
+    task.lane_run = part % lane_runs_;
+    task.lane = task.lane_run * task.lanes;
     for (std::ptrdiff_t c = chunk_run * run_of_chunks_; c < chunks_ && c < (chunk_run + 1) * run_of_chunks_; ++c) {
       task.first = c * chunk_;
       task.count = kept_size_ - task.first < chunk_ ? kept_size_ - task.first : chunk_;
@@ -178,21 +187,19 @@ class GammaGradient : GammaPieces {
     const bool follow =
         lanes_ > 1 && x.step == adjoining && g.step == adjoining && (!pass_.wants_dx || dx.step == adjoining);
     const std::ptrdiff_t in_rounds = follow && first % lanes_ == 0 ? n / lanes_ * lanes_ : 0;
-    const auto add = [&](std::ptrdiff_t from, std::ptrdiff_t count, std::ptrdiff_t rows_in_one, const double* slopes,
-                         std::size_t lane, std::ptrdiff_t lanes) {
-      const Rows rows{static_cast<std::size_t>(count / rows_in_one),
-                      dx.step * rows_in_one,
-                      g.step * rows_in_one,
-                      x.step * rows_in_one,
-                      lane,
+    const auto add = [&](std::ptrdiff_t from, std::ptrdiff_t count, std::ptrdiff_t apart, std::ptrdiff_t rows_in_one,
+                         const double* slopes, std::size_t lane, std::ptrdiff_t lanes) {
+      const Rows rows{static_cast<std::size_t>(count), dx.step * apart, g.step * apart, x.step * apart, lane,
                       static_cast<std::size_t>(lanes)};
       if (count > 0)
         kernels_.sum_across[pass_.type](
             pass_.wants_dx ? dx.data + from * dx.step : nullptr, g.data + from * g.step, x.data + from * x.step, slopes,
             static_cast<std::size_t>(task.count * rows_in_one), rooms.lanes, rows, access(dx.data, rooms));
     };
-    add(0, in_rounds, lanes_, rooms.slopes, 0, 1);
-    add(in_rounds, n - in_rounds, 1, rooms.gamma, static_cast<std::size_t>((first + in_rounds) % lanes_), lanes_);
+    add(task.lane, in_rounds / lanes_, lanes_, task.lanes, rooms.slopes, 0, 1);
+    const std::ptrdiff_t left = n - in_rounds - task.lane;
+    add(in_rounds + task.lane, task.lanes < lanes_ ? std::min(left, task.lanes) : left, 1, 1, rooms.gamma,
+        static_cast<std::size_t>((first + in_rounds) % lanes_), task.lanes);
     if (dx.data == rooms.dx) scatter_rows(task, base[part_dx], first, n, rooms.dx);
   }
 
@@ -221,11 +228,12 @@ class GammaGradient : GammaPieces {
     if (lanes_ == 1 && blocks_ == 1) return write_all(task, rooms.lanes);
     for (std::ptrdiff_t k = 0; k < task.count; ++k) {
       double lanes[short_row];
-      for (std::ptrdiff_t lane = 0; lane < lanes_; ++lane) lanes[lane] = rooms.lanes[lane * lane_step + k * kept_step];
-      const double sum = pairwise(lanes, static_cast<std::size_t>(lanes_));
+      for (std::ptrdiff_t lane = 0; lane < task.lanes; ++lane)
+        lanes[lane] = rooms.lanes[lane * lane_step + k * kept_step];
+      const double sum = pairwise(lanes, static_cast<std::size_t>(task.lanes));
       const std::ptrdiff_t at = task.outer * kept_size_ + task.first + k;
-      if (blocks_ > 1) {
-        partial_[static_cast<std::size_t>(at * blocks_ + task.block)] = sum;
+      if (has_partial_sums()) {
+        partial_[static_cast<std::size_t>((at * blocks_ + task.block) * lane_runs_ + task.lane_run)] = sum;
       } else {
         write(task.outer, task.first + k, sum);
       }
@@ -250,7 +258,9 @@ class GammaGradient : GammaPieces {
   void finish() {
     for (std::ptrdiff_t outer = 0; outer < outer_kept_.size(); ++outer)
       for (std::ptrdiff_t k = 0; k < kept_size_; ++k) {
-        const double* terms = partial_.data() + (outer * kept_size_ + k) * blocks_;
+        double* terms = partial_.data() + (outer * kept_size_ + k) * blocks_ * lane_runs_;
+        for (std::ptrdiff_t b = 0; lane_runs_ > 1 && b < blocks_; ++b)
+          terms[b] = pairwise(terms + b * lane_runs_, static_cast<std::size_t>(lane_runs_));
         write(outer, k, pairwise(terms, static_cast<std::size_t>(blocks_)));
       }
   }

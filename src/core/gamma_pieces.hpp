@@ -12,6 +12,7 @@ class GammaPieces : protected GammaPlan {
 
   struct Task {
     std::ptrdiff_t outer, block, first, count;  // kept elements first ... first + count - 1 of the inner group
+    std::ptrdiff_t lane_run, lane, lanes;       // the sums of lanes lane ... lane + lanes - 1
     std::ptrdiff_t row, last_row, from, length;
     std::ptrdiff_t base[part_count];
   };

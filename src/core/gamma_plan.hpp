@@ -20,6 +20,7 @@ constexpr std::ptrdiff_t short_row = 64;     // rows up to this length have a la
 constexpr std::ptrdiff_t most_kept = 1024;   // kept elements of one task
 constexpr std::ptrdiff_t most_lanes = 4096;  // their lanes
 constexpr std::ptrdiff_t task_elements = 1 << 16;
+constexpr std::ptrdiff_t fewest_tasks = 8;  // where the kept elements can be divided so
 
 /// The groups of axes, and how the sums are cut into tasks. A task is one block of a few kept elements.
 class GammaPlan {
@@ -38,7 +39,7 @@ class GammaPlan {
   Group outer_kept_, outer_reduced_, kept_, reduced_;
   std::ptrdiff_t total_ = 1, kept_size_ = 1, reduced_size_ = 1, rows_ = 1;
   std::ptrdiff_t segments_ = 1, block_rows_ = 1, blocks_ = 1;
-  std::ptrdiff_t chunk_ = 1, chunks_ = 1, run_of_chunks_ = 1, chunk_runs_ = 1, tasks_ = 1;
+  std::ptrdiff_t chunk_ = 1, chunks_ = 1, run_of_chunks_ = 1, chunk_runs_ = 1, lane_runs_ = 1, parts_ = 1, tasks_ = 1;
   enum { along, across, joint } loop_ = along;
   std::ptrdiff_t lanes_ = 1;
   Access access_ = cached;
@@ -103,13 +104,30 @@ class GammaPlan {
     if (chunk_ > room / lanes_) chunk_ = room / lanes_;
     if (chunk_ > kept_size_) chunk_ = kept_size_;
     if (chunk_ < 1) chunk_ = 1;
-    while (loop_ == across && chunk_ > 64 && blocks_ * ((kept_size_ + chunk_ - 1) / chunk_) < 8) chunk_ /= 2;
+    const std::ptrdiff_t least = loop_ == across ? 64 : loop_ == joint ? 16 : 1;
+    const std::ptrdiff_t all_blocks = outer_kept_.size() * blocks_;
+    while (chunk_ > least && all_blocks * ((kept_size_ + chunk_ - 1) / chunk_) < fewest_tasks) chunk_ /= 2;
     chunks_ = (kept_size_ + chunk_ - 1) / chunk_;
     run_of_chunks_ = task_elements / 4 / (in_block * chunk_);
     if (run_of_chunks_ < 1) run_of_chunks_ = 1;
     chunk_runs_ = (chunks_ + run_of_chunks_ - 1) / run_of_chunks_;
-    tasks_ = outer_kept_.size() * blocks_ * chunk_runs_;
+    while (can_divide_lanes() && lane_runs_ < 4 && all_blocks * lane_runs_ < fewest_tasks &&
+           in_block * chunk_ / (2 * lane_runs_) >= task_elements / 4)
+      lane_runs_ *= 2;
+    parts_ = chunk_runs_ * lane_runs_;
+    tasks_ = all_blocks * parts_;
     if (static_cast<std::size_t>(total_ * item_) >= stream_from) access_ = streamed;
+  }
+
+  /// Whether the rows of all kept elements lie one after the other, in rounds of a row for each lane: a task may then
+  /// do some rows of each round.
+  bool can_divide_lanes() const {
+    if (loop_ != across || chunks_ > 1 || lanes_ != static_cast<std::ptrdiff_t>(sum_lanes)) return false;
+    for (Part p : {part_dx, part_upstream, part_input})
+      if ((p != part_dx || pass_.wants_dx) &&
+          (reduced_.dims != 1 || !kept_.contiguous(p, item_) || reduced_.strides[p][0] != kept_size_ * item_))
+        return false;
+    return true;
   }
 };
 

@@ -66,6 +66,8 @@ struct Kernels {
   int formula_count;
   // y = x > 0 ? x : s * x, a slope per element
   void (*scale[type_count])(void* y, const void* x, const void* slopes, std::size_t n, Access);
+  // The same with slopes of the elements' own type.
+  void (*own_scale[type_count])(void* y, const void* x, const void* slopes, std::size_t n, Access);
   // dx = x > 0 ? g : s * g
   void (*scale_pullback[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n, Access);
   // One slope for the whole run: dx as above, and lanes[i % 16] += g[i] * x[i] where x[i] > 0 is false.

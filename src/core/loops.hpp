@@ -77,6 +77,9 @@ inline void run_block(E* y, std::size_t n, const Compute& compute, const In*... 
   }
 }
 
+// Runs shorter than this are done before it pays to align their stores.
+constexpr std::size_t worth_aligning = 256;
+
 template <class V, class E, class Compute, class... In>
 RECTIFIER_INLINE void stream_lines(E* y, std::size_t n, const Compute& compute, const In*... in) {
   for (std::size_t k = 0; k < n; k += V::width) stream(y + k, compute(load<V>(in + k)...));
@@ -106,18 +109,26 @@ inline void run_streamed(E* y, std::size_t n, const Compute& compute, const In*.
 
 template <class V, class E, class Compute, class... In>
 inline void run(Access access, E* y, std::size_t n, const Compute& compute, const In*... in) {
+  // Stores want whole lines of 64 bytes, streaming ones at all costs: the elements before the first one come apart. On
+  // 1e5 floats leaky took 11.7 us where every store crossed a line, as in NumPy's own arrays, and 8.8 us where none did.
+  const std::size_t past = reinterpret_cast<std::uintptr_t>(y) % line;
+  if (past != 0 && (access == streamed || n >= worth_aligning)) {
+    std::size_t head = (line - past) / sizeof(E);
+    if (past % sizeof(E) != 0) head = access == streamed ? n : 0;
+    if (head > n) head = n;
+    run_block<V, cached>(y, head, compute, in...);
+    y += head;
+    n -= head;
+    ((in += head), ...);
+  }
   if (access == prefetched) return run_block<V, prefetched>(y, n, compute, in...);
   if (access == cached) return run_block<V, cached>(y, n, compute, in...);
-  // Streaming stores want whole lines: the elements before the first one go the usual way, and so do those behind the
-  // last one, which is likely to be the next run's first: it is asked for now.
-  const std::size_t past = reinterpret_cast<std::uintptr_t>(y) % line;
-  std::size_t head = past == 0 ? 0 : (line - past) / sizeof(E);
-  if (past % sizeof(E) != 0 || head > n) head = n;
-  const std::size_t lines = (n - head) / (line / sizeof(E)) * (line / sizeof(E)), rest = n - head - lines;
-  if (rest != 0) prefetch_at<true>(y + n);
-  run_block<V, cached>(y, head, compute, in...);
-  run_streamed<V>(y + head, lines, compute, (in + head)...);
-  run_block<V, cached>(y + head + lines, rest, compute, (in + head + lines)...);
+  // Streaming stores want whole lines. What is left behind the last one is likely to share a line with the next run's
+  // first elements: it is asked for now.
+  const std::size_t lines = n / (line / sizeof(E)) * (line / sizeof(E));
+  if (lines < n) prefetch_at<true>(y + n);
+  run_streamed<V>(y, lines, compute, in...);
+  run_block<V, cached>(y + lines, n - lines, compute, (in + lines)...);
 }
 
 // The gradient of most formulas is g times the derivative; Leaky multiplies only where the slope applies,
@@ -148,12 +159,17 @@ void pullback_loop(void* dx, const void* g, const void* x, std::size_t n, const 
       static_cast<const E*>(g), static_cast<const E*>(x));
 }
 
-template <class E>
+template <class E, class S = typename Arithmetic<E>::scalar>
 void scale_loop(void* y, const void* x, const void* slopes, std::size_t n, Access access) {
   using V = typename Arithmetic<E>::lanes;
   run<V>(
       access, static_cast<E*>(y), n, [](V v, V s) { return leaky_value(v, s); }, static_cast<const E*>(x),
-      static_cast<const typename Arithmetic<E>::scalar*>(slopes));
+      static_cast<const S*>(slopes));
+}
+
+template <class E>
+void own_scale_loop(void* y, const void* x, const void* slopes, std::size_t n, Access access) {
+  scale_loop<E, E>(y, x, slopes, n, access);
 }
 
 template <class E>
