@@ -149,6 +149,7 @@ def test_gradients_in_place_are_those_of_finite_differences(name, arguments):
     module = getattr(rt, name)(**arguments, inplace=True).eval()
     x = data((2, 7), torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(lambda v: module(v * 1), (x,))
+    assert torch.autograd.gradgradcheck(lambda v: module(v * 1), (x,))
 
 
 def test_torch_refuses_in_place_what_we_compute():
@@ -177,6 +178,19 @@ def test_a_leaf_that_requires_a_gradient_is_left_as_it_is():
     with torch.no_grad():
         assert rt.ELU(inplace=True)(x) is x
     assert torch.equal(x.detach(), rt.ELU()(kept))
+
+
+@pytest.mark.parametrize("module", [rt.ELU(inplace=True), rt.LeakyReLU(inplace=True), rt.LeakyReLU(-1.0, inplace=True)])
+def test_a_view_that_torch_refuses_is_left_as_it_is(module):
+    x = data().requires_grad_() * 1
+    with torch.no_grad():
+        made_without_grad = x[0]
+    for view, message in ((x.unbind()[0], "returns multiple views"), (made_without_grad, "created in no_grad mode")):
+        with pytest.raises(RuntimeError, match=message):
+            nn.ELU(inplace=True)(view)
+        with pytest.raises(RuntimeError, match=message):
+            module(view)
+    assert torch.equal(x.detach(), data())
 
 
 def test_in_place_on_memory_that_repeats_is_refused():
