@@ -303,6 +303,7 @@ def test_rrelu_gradient_has_the_slopes_of_the_value():
 def _layers(inplace):
     return nn.Sequential(
         rt.PReLU(3),
+        rt.PReLU((3, 1, 1)),
         rt.ELU(0.7, inplace=inplace),
         rt.SELU(inplace=inplace),
         rt.GELU(),
@@ -310,20 +311,22 @@ def _layers(inplace):
     )
 
 
+@pytest.mark.parametrize("dynamic", [None, True])
 @pytest.mark.parametrize("inplace", [False, True])
-def test_compiled_without_a_graph_break(inplace):
-    torch.manual_seed(0)
-    model, x = _layers(inplace), data()
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    results = []
-    for function in (model, compiled):
-        leaf = x.clone().requires_grad_()
-        model.zero_grad()
-        y = function(leaf)
-        y.sum().backward()
-        results.append((y.detach(), leaf.grad, model[0].weight.grad.clone()))
-    for mine, expected in zip(*results, strict=True):
-        assert torch.equal(mine, expected)
+def test_compiled_without_a_graph_break(inplace, dynamic):
+    torch._dynamo.reset()
+    model = _layers(inplace)
+    compiled = torch.compile(model, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+    for shape in ((2, 3, 4, 5), (5, 3, 2, 7), (6, 3, 4, 4)):
+        results = []
+        for function in (model, compiled):
+            leaf = data(shape).requires_grad_()
+            model.zero_grad()
+            y = function(leaf)
+            y.sum().backward()
+            results.append((y.detach(), leaf.grad, model[0].weight.grad.clone()))
+        for mine, expected in zip(*results, strict=True):
+            assert torch.equal(mine, expected)
 
 
 def test_errors():
