@@ -149,6 +149,7 @@ def test_gradients_in_place_are_those_of_finite_differences(name, arguments):
     module = getattr(rt, name)(**arguments, inplace=True).eval()
     x = data((2, 7), torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(lambda v: module(v * 1), (x,))
+    assert torch.autograd.gradgradcheck(lambda v: module(v * 1), (x,))
 
 
 def test_torch_refuses_in_place_what_we_compute():
@@ -177,6 +178,19 @@ def test_a_leaf_that_requires_a_gradient_is_left_as_it_is():
     with torch.no_grad():
         assert rt.ELU(inplace=True)(x) is x
     assert torch.equal(x.detach(), rt.ELU()(kept))
+
+
+@pytest.mark.parametrize("module", [rt.ELU(inplace=True), rt.LeakyReLU(inplace=True), rt.LeakyReLU(-1.0, inplace=True)])
+def test_a_view_that_torch_refuses_is_left_as_it_is(module):
+    x = data().requires_grad_() * 1
+    with torch.no_grad():
+        made_without_grad = x[0]
+    for view, message in ((x.unbind()[0], "returns multiple views"), (made_without_grad, "created in no_grad mode")):
+        with pytest.raises(RuntimeError, match=message):
+            nn.ELU(inplace=True)(view)
+        with pytest.raises(RuntimeError, match=message):
+            module(view)
+    assert torch.equal(x.detach(), data())
 
 
 def test_in_place_on_memory_that_repeats_is_refused():
@@ -289,6 +303,7 @@ def test_rrelu_gradient_has_the_slopes_of_the_value():
 def _layers(inplace):
     return nn.Sequential(
         rt.PReLU(3),
+        rt.PReLU((3, 1, 1)),
         rt.ELU(0.7, inplace=inplace),
         rt.SELU(inplace=inplace),
         rt.GELU(),
@@ -296,20 +311,22 @@ def _layers(inplace):
     )
 
 
+@pytest.mark.parametrize("dynamic", [None, True])
 @pytest.mark.parametrize("inplace", [False, True])
-def test_compiled_without_a_graph_break(inplace):
-    torch.manual_seed(0)
-    model, x = _layers(inplace), data()
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    results = []
-    for function in (model, compiled):
-        leaf = x.clone().requires_grad_()
-        model.zero_grad()
-        y = function(leaf)
-        y.sum().backward()
-        results.append((y.detach(), leaf.grad, model[0].weight.grad.clone()))
-    for mine, expected in zip(*results, strict=True):
-        assert torch.equal(mine, expected)
+def test_compiled_without_a_graph_break(inplace, dynamic):
+    torch._dynamo.reset()
+    model = _layers(inplace)
+    compiled = torch.compile(model, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+    for shape in ((2, 3, 4, 5), (5, 3, 2, 7), (6, 3, 4, 4)):
+        results = []
+        for function in (model, compiled):
+            leaf = data(shape).requires_grad_()
+            model.zero_grad()
+            y = function(leaf)
+            y.sum().backward()
+            results.append((y.detach(), leaf.grad, model[0].weight.grad.clone()))
+        for mine, expected in zip(*results, strict=True):
+            assert torch.equal(mine, expected)
 
 
 def test_errors():

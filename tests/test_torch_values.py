@@ -182,6 +182,19 @@ def test_in_place_is_differentiable_with_slopes_of_any_sign(keywords):
     assert torch.equal(d_data[0] if isinstance(d_data, tuple) else d_data, plain.grad)
 
 
+@pytest.mark.parametrize("differentiable", [(True, True), (True, False), (False, True)])
+def test_prelu_in_place_is_differentiable_in_whatever_wants_it(differentiable):
+    x, gamma = numbers(12, torch.float64), torch.tensor([0.5, 0.25, -0.5], dtype=torch.float64)
+    inputs = [tensor.requires_grad_(wanted) for tensor, wanted in zip((x, gamma), differentiable, strict=True)]
+
+    def function(x, gamma):
+        data = x * 1
+        return leaky_relu(data, gamma, "prelu", out=data)
+
+    assert torch.autograd.gradcheck(function, inputs)
+    assert torch.autograd.gradgradcheck(function, inputs)
+
+
 def test_a_change_of_what_was_saved_is_found():
     y = leaky_relu(numbers(9).requires_grad_())
     y.add_(1)

@@ -83,7 +83,8 @@ def known_axes(data_shape: Shape, gamma_shape: Shape, axis: Any) -> Shape:
 
 
 def _fits(gamma_size: int, data_size: int) -> bool:
-    return gamma_size in (1, data_size)
+    # Not `in (1, data_size)`: traced by torch.compile, that does not find the number that a symbol stands for.
+    return gamma_size == 1 or gamma_size == data_size
 
 
 def _by_mxnet(data_shape: Shape, gamma_shape: Shape) -> Shape | None:

@@ -104,14 +104,17 @@ class Value(torch.autograd.Function):
 
 
 class InPlace(torch.autograd.Function):
-    """The activation's value, in the memory of the data."""
+    """That the data are about to be overwritten by their value; `kept` is a copy where the gradient needs them.
+
+    The value is the caller's to compute, since torch refuses some views only at the end of `apply`. The copy is an
+    input, and not made here, so that the second derivative finds its way from it to the data.
+    """
 
     @staticmethod
-    def forward(ctx: Any, data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
-        act_type, slope, lower, *_ = settings
-        overwritten = gamma is not None or compute.what_is_kept(act_type, slope, lower, key is not None) == "input"
-        kept = data.clone() if overwritten else compute.kept(True, data, data, key, settings)
-        kernels.value(data, gamma, key, settings, out=data)
+    def forward(
+        ctx: Any, data: Tensor, kept: Tensor | None, gamma: Tensor | None, key: Tensor | None, settings: Settings
+    ) -> Tensor:
+        kept = compute.kept(True, data, data, key, settings) if kept is None else kept
         ctx.mark_dirty(data)
         _save(ctx, True, kept, gamma, key)
         ctx.settings = settings
@@ -120,9 +123,10 @@ class InPlace(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, d_out: Tensor) -> Any:
         kept, gamma, key = ctx.saved_tensors
-        if ctx.needs_input_grad[1]:
-            return *gamma_pullback(d_out, kept, gamma), None, None
-        return pullback(d_out, kept, gamma, key, ctx.settings), None, None, None
+        if ctx.needs_input_grad[2]:
+            d_data, d_gamma = gamma_pullback(d_out, kept, gamma)
+            return d_data, None, d_gamma, None, None
+        return pullback(d_out, kept, gamma, key, ctx.settings), None, None, None, None
 
 
 class Pullback(torch.autograd.Function):

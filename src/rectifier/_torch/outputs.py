@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .. import _core
-from . import functions, kernels
+from . import compute, functions, kernels
 from .kernels import Settings
 from .plain import are_plain, records
 
@@ -18,14 +18,16 @@ def write_value(out: Tensor, data: Tensor, gamma: Tensor | None, key: Tensor | N
     recording = records(data, gamma) or records(out)
     if recording and out is not data:
         raise ValueError("`out` must be `data` itself or None where a gradient is recorded, got another tensor")
-    if recording and out.is_leaf:
+    if recording and out.requires_grad and out.is_leaf and not out._is_view():  # of views, torch tells more
         raise ValueError("`out` must not be a leaf of autograd's graph where a gradient is recorded")
     if not are_plain(out, data, gamma):
         # What the gradient keeps must not be what is overwritten next.
         return out.copy_(functions.value(data.clone() if recording else data, gamma, key, settings))
     if recording:
-        result: Tensor = functions.apply(functions.InPlace, data, gamma, key, settings)
-        return result
+        keeps = compute.what_is_kept(settings.act_type, settings.slope, settings.lower_bound, key is not None)
+        kept = data.clone() if keeps == "input" else None
+        functions.apply(functions.InPlace, data, kept, gamma, key, settings)
+        return kernels.value(data, gamma, key, settings, out)
     data = data.clone() if _in_the_way(out, data) else data
     gamma = gamma.clone() if gamma is not None and _in_the_way(out, gamma) else gamma
     kernels.value(data, gamma, key, settings, out)
