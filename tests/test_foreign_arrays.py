@@ -152,7 +152,7 @@ def test_pandas_of_several_dtypes():
     assert_same_bits(y.to_numpy(), np.float32([[-1, -2, 1], [4, 8, 0]]))
     missing = pandas.DataFrame({"a": pandas.array([-4, None], "Int64"), "b": np.float32([-8, 8])})
     assert_same_bits(leaky_relu(missing).to_numpy(), np.array([[-1, -2], [np.nan, 8]]))
-    with pytest.raises(TypeError, match="`data` must be of dtype .*, got object"):
+    with pytest.raises(TypeError, match=r"`data` must be of dtype .*, got object"):
         leaky_relu(pandas.DataFrame({"a": [1.0], "b": ["x"]}))
 
 
@@ -246,8 +246,9 @@ def test_a_tensor_that_requires_a_gradient_is_refused_by_name():
         leaky_relu(X, gamma, "prelu")
 
 
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="of NumPy 2")
 def test_strings_of_numpy_are_refused():
-    with pytest.raises(TypeError, match="`data` must be of dtype float16, .*, got StringDType"):
+    with pytest.raises(TypeError, match=r"`data` must be of dtype float16, .*, got StringDType"):
         leaky_relu(np.array(["a"], np.dtypes.StringDType()))
 
 
