@@ -148,7 +148,7 @@ def test_bad_slopes() -> None:
         rrelu_slopes(3, 1, 0, 1e39)
     for wrong in (-1, (2, -1), 2.5, "a"):
         with pytest.raises(
-            (TypeError, ValueError), match="^`shape` must be an integer or a tuple of integers, 0 or more"
+            (TypeError, ValueError), match=r"^`shape` must be an integer or a tuple of integers, 0 or more"
         ):
             rrelu_slopes(wrong, 1)  # type: ignore[arg-type]
 
