@@ -146,6 +146,11 @@ def test_bad_slopes() -> None:
         rrelu_slopes(3, "1")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="`upper_bound` must be finite as float32, got 1e\\+39"):
         rrelu_slopes(3, 1, 0, 1e39)
+    for wrong in (-1, (2, -1), 2.5, "a"):
+        with pytest.raises(
+            (TypeError, ValueError), match=r"^`shape` must be an integer or a tuple of integers, 0 or more"
+        ):
+            rrelu_slopes(wrong, 1)  # type: ignore[arg-type]
 
 
 def test_bad_mode() -> None:

@@ -78,6 +78,12 @@ def test_dlpack_alone_gives_numpy():
     assert_same_bits(out, y)
 
 
+def test_strict_arrays_stay_on_their_device():
+    strict = needed("array_api_strict")
+    device = strict.Device("device1")
+    assert leaky_relu(strict.asarray(X, device=device)).device == device
+
+
 def test_another_device_is_refused():
     with pytest.raises(TypeError, match="`data` must be an array in CPU memory that NumPy can read, got OnlyDLPack"):
         leaky_relu(OnlyDLPack(X, device=(2, 0)))
@@ -138,6 +144,39 @@ def test_pandas_of_other_kinds():
         leaky_relu(pandas.Series(["a", "b"], dtype=object))
 
 
+def test_pandas_of_several_dtypes():
+    pandas = needed("pandas")
+    columns = {"a": pandas.array([-4.0, 4.0], "Float32"), "b": np.float32([-8, 8]), "c": [True, False]}
+    y = leaky_relu(pandas.DataFrame(columns, index=["p", "q"]))
+    assert (list(y.columns), list(y.index)) == (["a", "b", "c"], ["p", "q"])
+    assert_same_bits(y.to_numpy(), np.float32([[-1, -2, 1], [4, 8, 0]]))
+    missing = pandas.DataFrame({"a": pandas.array([-4, None], "Int64"), "b": np.float32([-8, 8])})
+    assert_same_bits(leaky_relu(missing).to_numpy(), np.array([[-1, -2], [np.nan, 8]]))
+    with pytest.raises(TypeError, match=r"`data` must be of dtype .*, got object"):
+        leaky_relu(pandas.DataFrame({"a": [1.0], "b": ["x"]}))
+
+
+def test_pandas_keeps_its_attributes():
+    pandas = needed("pandas")
+    for data in (pandas.Series(X[0, 0]), pandas.DataFrame(X[0])):
+        data.attrs["unit"] = "1"
+        assert leaky_relu(data).attrs == {"unit": "1"}
+
+
+def test_a_gamma_with_the_columns_in_another_order_is_refused():
+    pandas = needed("pandas")
+    data = pandas.DataFrame(X[0, :, :2], columns=["a", "b"])
+    gamma = np.float32([0.5, 0.25])
+    expected = leaky_relu(data.to_numpy(), gamma, "prelu")
+    for labels in (["a", "b"], ["y", "z"], None):
+        assert_same_bits(leaky_relu(data, pandas.Series(gamma, index=labels), "prelu").to_numpy(), expected)
+    assert_same_bits(leaky_relu(data, gamma.tolist(), "prelu").to_numpy(), expected)
+    with pytest.raises(
+        ValueError, match=r"`gamma` must have its labels in the order of the columns of `data`, got \['"
+    ):
+        vjp(data, pandas.Series(gamma, index=["b", "a"]), "prelu")
+
+
 def test_xarray_keeps_its_labels():
     xarray = needed("xarray")
     data = xarray.DataArray(X, dims=("n", "c", "w"), coords={"c": list("rgb")}, name="image", attrs={"unit": "1"})
@@ -167,6 +206,50 @@ def test_an_xarray_gamma_finds_its_axis_by_name():
     assert_same_bits(
         leaky_relu(data, both, "prelu").to_numpy(), leaky_relu(cube, both.T.to_numpy(), "prelu", axis=(0, 2))
     )
+
+
+def test_an_xarray_gamma_of_other_names():
+    xarray = needed("xarray")
+    data = xarray.DataArray(X, dims=("n", "c", "w"))
+    gamma = xarray.DataArray(X[0], dims=("y", "z"))
+    with pytest.raises(
+        ValueError, match=r"`gamma` must have dims that `data` has, \['n', 'c', 'w'\], got \['y', 'z'\]"
+    ):
+        leaky_relu(data, gamma, "prelu")
+    y, pullback = vjp(data, gamma, "prelu", axis=(1, 2))
+    expected, pull = vjp(X, X[0], "prelu", axis=(1, 2))
+    assert_same_bits(y.to_numpy(), expected)
+    d_gamma = pullback(data)[1]
+    assert d_gamma.dims == ("y", "z")
+    assert_same_bits(d_gamma.to_numpy(), pull(X)[1])
+
+
+def test_xarray_of_other_coordinates():
+    xarray = needed("xarray")
+    data = xarray.DataArray(X, dims=("n", "c", "w"), coords={"c": list("rgb")})
+    other = data.assign_coords(c=list("bgr"))
+    with pytest.raises(
+        ValueError, match=r"`d_out` must have the coordinates of `data` along 'c', got \['b', 'g', 'r'\]"
+    ):
+        vjp(data)[1](other)
+    with pytest.raises(
+        ValueError, match=r"`gamma` must have the coordinates of `data` along 'c', got \['b', 'g', 'r'\]"
+    ):
+        leaky_relu(data, other.isel(n=0, w=0), "prelu")
+    assert_same_bits(vjp(data)[1](data.drop_vars("c")).to_numpy(), vjp(X)[1](X))
+
+
+def test_a_tensor_that_requires_a_gradient_is_refused_by_name():
+    torch = needed("torch")
+    gamma = torch.ones(3, requires_grad=True)
+    with pytest.raises(TypeError, match="`gamma` must be an array of real numbers, got Tensor: Can't call numpy"):
+        leaky_relu(X, gamma, "prelu")
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="of NumPy 2")
+def test_strings_of_numpy_are_refused():
+    with pytest.raises(TypeError, match=r"`data` must be of dtype float16, .*, got StringDType"):
+        leaky_relu(np.array(["a"], np.dtypes.StringDType()))
 
 
 def test_xarray_of_jax_stays_with_jax():

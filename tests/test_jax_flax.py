@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,61 @@ def test_gelu_is_exact_unless_an_approximation_is_asked_for():
 
 def test_rrelu_without_a_key_takes_the_middle():
     assert_same_bits(np.asarray(functions.rrelu(X, None, 0.25, 0.75)), rectifier.leaky_relu(X, slope=0.5))
+
+
+def test_results_have_no_weak_type():
+    assert not functions.elu(2.0).weak_type
+    assert (functions.elu(2.0) * jnp.ones(1, jnp.bfloat16)).dtype == functions.elu(2.0).dtype
+
+
+def test_slopes_alone():
+    assert_same_bits(np.asarray(functions.rrelu_slopes(5, 7)), rectifier.rrelu_slopes(5, 7))
+    with pytest.raises(ValueError, match="`upper_bound` must be finite as float32, got 1e\\+300"):
+        functions.rrelu_slopes(5, 7, 0.0, 1e300)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: functions.elu("text"), "`x` must be an array of real numbers, got str"),
+        (lambda: functions.gelu(None), "`x` must be an array of real numbers, got NoneType"),
+        (lambda: functions.selu(1j), "`x` must be of dtype float16, bfloat16, float32, float64, an integer or bool"),
+        (lambda: functions.leaky_relu(X, "a"), "`negative_slope` must be a number, got 'a'"),
+        (lambda: functions.leaky_relu(X, 1e300), "`negative_slope` must be finite as float32, got 1e\\+300"),
+        (lambda: functions.elu(X, float("nan")), "`alpha` must be a finite number, got nan"),
+        (lambda: functions.gelu(X, "none"), "`approximate` must be True or False, got 'none'"),
+        (lambda: functions.prelu(X, np.ones(7)), "`gamma` must align with axis 1 and axis 0 of `x`"),
+    ],
+)
+def test_errors_name_the_functions_own_arguments(call, words):
+    with pytest.raises((TypeError, ValueError), match=f"^{words}"):
+        call()
+
+
+def test_without_flax(monkeypatch):
+    monkeypatch.setitem(sys.modules, "flax", None)
+    monkeypatch.delitem(sys.modules, "rectifier.flax", raising=False)
+    monkeypatch.delattr(rectifier, "flax", raising=False)
+    with pytest.raises(ImportError, match="RReLU needs the package flax, which is not there: pip install flax"):
+        functions.RReLU  # noqa: B018
+    assert "RReLU" in dir(functions)
+
+
+def test_wrong_arguments_of_modules():
+    nnx = needed("flax.nnx")
+    rngs = nnx.Rngs(0)
+    with pytest.raises(TypeError, match=r"`features` must be an integer or None, got 2.5"):
+        functions.PReLU(2.5)
+    with pytest.raises(ValueError, match="`features` must be 1 or more, got -1"):
+        functions.PReLU(-1)
+    with pytest.raises(TypeError, match="`init` must be a number, got 'x'"):
+        functions.PReLU(init="x")
+    with pytest.raises(TypeError, match="`param_dtype` must be a float type, got 'int32'"):
+        functions.PReLU(param_dtype="int32")
+    with pytest.raises(ValueError, match=r"`lower_bound` must be at most `upper_bound`, got 0.5 and 0.1"):
+        functions.RReLU(0.5, 0.1, rngs=rngs)
+    with pytest.raises(TypeError, match=r"`rngs` must be a flax.nnx.Rngs or RngStream, got int"):
+        functions.RReLU(rngs=3)
 
 
 def test_no_such_name():

@@ -64,6 +64,25 @@ def test_indices_beyond_32_bits():
     assert_same_bits(np.asarray(end()), np.stack(expected))
 
 
+@pytest.mark.parametrize("x64", [False, True])
+def test_shapes_with_symbols(x64):
+    """As jax.export has them: a program for any lengths, which draws what one for these lengths draws."""
+    export = needed("jax.export")
+    with jax.enable_x64(x64):
+        shape = export.symbolic_shape("n, 3, 2*m")
+        draw = jax.jit(lambda x: leaky_relu(x, act_type="rrelu", training=True, rng=7))
+        exported = export.export(draw)(jax.ShapeDtypeStruct(shape, np.float32))
+        for lengths in ((5, 3, 4), (1, 3, 2), (70, 3, 38)):
+            x = np.full(lengths, -1, np.float32)
+            assert_same_bits(np.asarray(exported.call(x)), leaky_relu(x, act_type="rrelu", training=True, rng=7))
+        # More than 2**32 elements, of which the last are asked for.
+        symbols = export.symbolic_shape("a, b")
+        words = jax.jit(lambda x: jnp.stack(drawing.index_words((x.shape[0], 2**17, x.shape[1])))[:, -1, -1, -1])
+        exported = export.export(words)(jax.ShapeDtypeStruct(symbols, np.bool_))
+        low, high = np.asarray(exported.call(np.zeros((2**3, 2**14), bool))).tolist()
+        assert low + 2**32 * high == 2**34 - 1
+
+
 def test_a_jax_key_draws_a_key_of_64_bits():
     key = jax.random.key(3)
     low, high = (int(word) for word in jax.random.bits(key, (2,), np.uint32))
@@ -73,6 +92,19 @@ def test_a_jax_key_draws_a_key_of_64_bits():
     assert_same_bits(np.asarray(jitted(key)), np.asarray(found))
     assert_same_bits(np.asarray(functions.rrelu(MINUS, jax.random.PRNGKey(3))), np.asarray(found))
     assert (np.asarray(jitted(jax.random.key(4))) != np.asarray(found)).any()
+
+
+@pytest.mark.parametrize("generator", ["threefry2x32", "rbg", "unsafe_rbg"])
+def test_keys_of_every_generator_old_and_new(generator):
+    draw = jax.jit(lambda key: leaky_relu(jnp.asarray(MINUS), act_type="rrelu", training=True, rng=key))
+    with jax.default_prng_impl(generator):
+        new, old = jax.random.key(5), jax.random.PRNGKey(5)
+        assert_same_bits(np.asarray(draw(old)), np.asarray(draw(new)))
+        with pytest.raises(TypeError, match=r"`rng` must be one JAX key, got an array of shape \(3,\)"):
+            draw(jnp.zeros(3, np.uint32))
+    assert_same_bits(
+        np.asarray(draw(new)), np.asarray(leaky_relu(jnp.asarray(MINUS), act_type="rrelu", training=True, rng=new))
+    )
 
 
 def test_vmap_draws_by_the_key():
@@ -98,7 +130,15 @@ def test_a_traced_call_wants_a_key(rng):
 
 
 @pytest.mark.parametrize(
-    "rng", [jax.random.split(jax.random.key(0), 3), jnp.zeros(2), jnp.uint32(7), jnp.zeros(3, np.uint32)], ids=str
+    "rng",
+    [
+        jax.random.split(jax.random.key(0), 3),
+        jnp.zeros(2),
+        jnp.zeros(2, np.int32),
+        jnp.uint32(7),
+        jnp.zeros(3, np.uint32),
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("training", [True, False])
 def test_what_is_no_key(rng, training):

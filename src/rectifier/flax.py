@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import jax
@@ -9,7 +10,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from . import jax as functions
-from .parameters import LOWER_BOUND, SLOPE, UPPER_BOUND
+from .backends.jax import TRACED
+from .parameters import LOWER_BOUND, SLOPE, UPPER_BOUND, check_bounds, finite
 
 __all__ = ["PReLU", "RReLU"]
 
@@ -40,12 +42,25 @@ class PReLU(nnx.Module):
     def __init__(
         self, features: int | None = None, *, axis: int = -1, init: float = SLOPE, param_dtype: Any = jnp.float32
     ) -> None:
+        shape = () if features is None else (_checked_features(features),)
+        if not jnp.issubdtype(param_dtype, jnp.floating):
+            raise TypeError(f"`param_dtype` must be a float type, got {param_dtype!r}")
         self.axis = axis
-        self.gamma = nnx.Param(jnp.full(() if features is None else (features,), init, param_dtype))
+        self.gamma = nnx.Param(jnp.full(shape, finite("init", init, TRACED), param_dtype))
 
     def __call__(self, x: Any) -> jax.Array:
         gamma = self.gamma[...]
         return functions.prelu(x, gamma, axis=self.axis if gamma.ndim else None)
+
+
+def _checked_features(features: Any) -> int:
+    try:
+        number = operator.index(features)
+    except TypeError:
+        raise TypeError(f"`features` must be an integer or None, got {features!r}") from None
+    if number < 1:
+        raise ValueError(f"`features` must be 1 or more, got {features!r}")
+    return number
 
 
 class RReLU(nnx.Module):
@@ -84,7 +99,9 @@ class RReLU(nnx.Module):
         rng_collection: str = "rrelu",
         rngs: nnx.Rngs | nnx.RngStream,
     ) -> None:
-        self.lower_bound, self.upper_bound = lower_bound, upper_bound
+        self.lower_bound, self.upper_bound = check_bounds(lower_bound, upper_bound, TRACED)
+        if not isinstance(rngs, (nnx.Rngs, nnx.RngStream)):
+            raise TypeError(f"`rngs` must be a flax.nnx.Rngs or RngStream, got {type(rngs).__name__}")
         self.deterministic = deterministic
         self.rngs = (rngs[rng_collection] if isinstance(rngs, nnx.Rngs) else rngs).fork()
 

@@ -3,10 +3,10 @@
 `rectifier.leaky_relu` takes JAX arrays too, with MXNet's names and defaults.
 
 Each function takes an array, or what jax.numpy.asarray makes one of, also traced; so do slopes and bounds. Results have
-the data's shape and dtype: float16, bfloat16, float32 or float64; integers and bools become JAX's default float. The
-arithmetic is in float64 for float64 and in float32 for all else. Values and derivatives are at most 4 ULP off where
-they are normal numbers; on the CPU, XLA takes subnormal ones for zero. Everything may be jitted, mapped, sharded and
-differentiated to any order. `PReLU` and `RReLU`, modules for Flax NNX, need flax.
+the data's shape and dtype, never a weak one: float16, bfloat16, float32 or float64; integers and bools become JAX's
+default float. The arithmetic is in float64 for float64 and in float32 for all else. Values and derivatives are at most
+4 ULP off where they are normal numbers; on the CPU, XLA takes subnormal ones for zero. Everything may be jitted,
+mapped, sharded and differentiated to any order. `PReLU` and `RReLU`, modules for Flax NNX, need flax.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .backends.jax import TRACED, check_rng, draw_key, words_of
+from .backends.jax import TRACED, as_floats, draw_key, words_of
 from .backends.jax_random import draw_slopes
 from .operator import leaky_relu as _operator
-from .parameters import LOWER_BOUND, UPPER_BOUND, check_bounds
+from .parameters import LOWER_BOUND, UPPER_BOUND, check_bounds, finite_as_float32
 
 __all__ = ["elu", "gelu", "leaky_relu", "prelu", "rrelu", "rrelu_slopes", "selu"]
 
@@ -42,7 +42,7 @@ def leaky_relu(x: Any, negative_slope: Any = 0.01) -> jax.Array:
     >>> rj.leaky_relu(jnp.array([-2.0, 0.0, 3.0], jnp.float32), 0.25)
     Array([-0.5,  0. ,  3. ], dtype=float32)
     """
-    return _call(x, act_type="leaky", slope=negative_slope)
+    return _call(x, "negative_slope", act_type="leaky", slope=negative_slope)
 
 
 def elu(x: Any, alpha: Any = 1.0) -> jax.Array:
@@ -62,7 +62,7 @@ def elu(x: Any, alpha: Any = 1.0) -> jax.Array:
     >>> print(jax.grad(rj.elu)(jnp.float32(-80.0)))  # jax.nn.elu gives 0
     1.8048513e-35
     """
-    return _call(x, act_type="elu", slope=alpha)
+    return _call(x, "alpha", act_type="elu", slope=alpha)
 
 
 def selu(x: Any) -> jax.Array:
@@ -95,6 +95,8 @@ def gelu(x: Any, approximate: bool = False) -> jax.Array:
     >>> print(rj.gelu(jnp.float32(-12.0)))  # jax.nn.gelu gives -0
     -2.1317785e-32
     """
+    if not isinstance(approximate, (bool, np.bool_)):
+        raise TypeError(f"`approximate` must be True or False, got {approximate!r}")
     return _call(x, act_type="gelu_tanh" if approximate else "gelu")
 
 
@@ -153,7 +155,7 @@ def rrelu(x: Any, rng: Any = None, lower_bound: Any = LOWER_BOUND, upper_bound: 
 
 
 def rrelu_slopes(
-    shape: tuple[int, ...], rng: Any, lower_bound: Any = LOWER_BOUND, upper_bound: Any = UPPER_BOUND
+    shape: int | tuple[int, ...], rng: Any, lower_bound: Any = LOWER_BOUND, upper_bound: Any = UPPER_BOUND
 ) -> jax.Array:
     """The slopes, of float32, that `rrelu` draws for data of this shape; parameters as there.
 
@@ -163,25 +165,45 @@ def rrelu_slopes(
     >>> rj.rrelu_slopes((2,), 7)
     Array([0.32451078, 0.2817818 ], dtype=float32)
     """
-    lower, upper = check_bounds(lower_bound, upper_bound, TRACED)
-    check_rng(rng)
+    bounds = check_bounds(lower_bound, upper_bound, TRACED)
+    for name, bound in zip(("lower_bound", "upper_bound"), bounds, strict=True):
+        if not isinstance(bound, TRACED):
+            finite_as_float32(name, bound)
     words = words_of(draw_key(rng), traced=False)
-    bounds = (jnp.asarray(bound, np.float32) for bound in (lower, upper))
-    drawn: jax.Array = _slopes(tuple(shape), words, *bounds)
+    lengths = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    drawn: jax.Array = _slopes(lengths, words, *(jnp.asarray(bound, np.float32) for bound in bounds))
     return drawn
 
 
 _slopes = jax.jit(draw_slopes, static_argnums=0, inline=True)
 
 
-def _call(x: Any, **parameters: Any) -> jax.Array:
-    result: jax.Array = _operator(jnp.asarray(x), **parameters)
+def _call(x: Any, slope_name: str = "slope", **parameters: Any) -> jax.Array:
+    """The operator, with its errors in the words of the function that was called."""
+    try:
+        result: jax.Array = _operator(as_floats("data", x), **parameters)
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError):  # JAX has its own, which say what was traced where
+            raise
+        text = str(error).replace("`data`", "`x`").replace("`slope`", f"`{slope_name}`")
+        raise type(error)(text) from None
     return result
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("PReLU", "RReLU"):
-        from . import flax  # only those who use the modules need Flax
+_MODULES = ("PReLU", "RReLU")
 
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        try:
+            from . import flax  # only those who use the modules need Flax
+        except ModuleNotFoundError as error:
+            if error.name != "flax":
+                raise
+            raise ImportError(f"{name} needs the package flax, which is not there: pip install flax") from None
         return getattr(flax, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

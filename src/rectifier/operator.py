@@ -258,6 +258,10 @@ def rrelu_slopes(
     lower, upper = check_bounds(lower_bound, upper_bound)
     finite_as_float32("lower_bound", lower)
     finite_as_float32("upper_bound", upper)
-    slopes = np.empty(shape, np.float32)
+    try:
+        slopes = np.empty(shape, np.float32)
+    except (TypeError, ValueError) as error:
+        expected = "`shape` must be an integer or a tuple of integers, 0 or more"
+        raise type(error)(f"{expected}, got {shape!r}") from None
     _core.draw_slopes(slopes, key_from_rng(rng), lower, upper)
     return slopes if wanted == np.float32 else slopes.astype(wanted)

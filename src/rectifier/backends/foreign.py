@@ -62,6 +62,6 @@ def _exported(result: Any, like: Any, out: Any) -> Any:
     if out is not None or not hasattr(like, "__array_namespace__"):
         return result
     try:
-        return like.__array_namespace__().asarray(np.asarray(result), copy=False)
+        return like.__array_namespace__().asarray(np.asarray(result), copy=False, device=getattr(like, "device", None))
     except (BufferError, RuntimeError, TypeError, ValueError, NotImplementedError):
         return result

@@ -17,9 +17,9 @@ from ..random import key_from_rng, middle_slope
 from .jax_formulas import FORMULAS
 from .jax_random import Words, draw_slopes
 
-__all__ = ["TRACED", "check_rng", "draw_key", "forward", "from_numpy", "to_numpy", "vjp", "words_of"]
+__all__ = ["TRACED", "as_floats", "check_rng", "draw_key", "forward", "from_numpy", "to_numpy", "vjp", "words_of"]
 
-# Parameters of this type are taken as they are: their value may not be known before the compiled program runs.
+# Parameters of this type are taken as they are: their value may not be known before a program runs, traced or not.
 TRACED = (jax.Array,)
 
 _FLOATS = tuple(map(np.dtype, (np.float16, jnp.bfloat16, np.float32, np.float64)))
@@ -31,14 +31,23 @@ to_numpy = np.asarray
 def check_rng(rng: Any) -> None:
     """Raise what `draw_key` raises."""
     if isinstance(rng, jax.Array):
-        typed = jnp.issubdtype(rng.dtype, jax.dtypes.prng_key)
-        if rng.shape != (() if typed else (2,)) or not (typed or rng.dtype == np.uint32):
+        if not _is_one_key(rng):
             raise TypeError(f"`rng` must be one JAX key, got an array of shape {rng.shape} and dtype {rng.dtype}")
         return
     try:
         check_seed(rng)
     except TypeError as error:
         raise TypeError(str(error).replace("must be", "must be a JAX key,")) from None
+
+
+def _is_one_key(array: Any) -> bool:
+    """Whether an array is a key, or the words of one, as many as JAX's default generator takes."""
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return bool(array.shape == ())
+    try:
+        return bool(jax.random.wrap_key_data(array).shape == ())
+    except TypeError:
+        return False
 
 
 def draw_key(rng: Any) -> Any:
@@ -74,7 +83,7 @@ def vjp(call: Call, data: Any, gamma: Any, axis: Any, key: Any, out: Any) -> tup
 
     def pullback(d_out: Any, out: Any = None) -> Any:
         _check_no_out(out)
-        g = _as_floats("d_out", d_out)
+        g = as_floats("d_out", d_out)
         if g.shape != x.shape:
             raise ValueError(f"`d_out` must have shape {x.shape}, got {g.shape}")
         dx, d_given = _pull(name, call.draws, has_gamma, x, given, g.astype(x.dtype))
@@ -109,14 +118,14 @@ def _arithmetic(dtype: Any) -> Any:
 def _operands(call: Call, data: Any, gamma: Any, axis: Any, key: Any, out: Any) -> tuple[Any, Any]:
     """The data, and what its formula's slope comes from: gamma, a number, or the key and the bounds; or None."""
     _check_no_out(out)
-    x, activation = _as_floats("data", data), call.activation
+    x, activation = as_floats("data", data), call.activation
     arithmetic = _arithmetic(x.dtype)
     for name in ("slope", "lower_bound", "upper_bound"):
         value = getattr(call, name)
         if name in activation.reads and not isinstance(value, TRACED) and (arithmetic == np.float32 or name != "slope"):
             finite_as_float32(name, value)
     if activation.has_gamma:
-        given = _as_floats("gamma", gamma)
+        given = as_floats("gamma", gamma)
         return x, given.reshape(gamma_axes(x.shape, given.shape, axis))
     bounds = call.lower_bound, call.upper_bound
     if call.draws:
@@ -132,7 +141,7 @@ def _middle(lower: Any, upper: Any, arithmetic: Any) -> Any:
     return middle_slope(lower, upper, arithmetic)
 
 
-def _as_floats(name: str, value: Any) -> Any:
+def as_floats(name: str, value: Any) -> Any:
     """The value as an array of one of the four float types."""
     try:
         array = jnp.asarray(value)

@@ -27,16 +27,17 @@ class Words(NamedTuple):
     high: Any
 
 
-def _multiply(a: Any, b: int) -> Words:
+def _multiply(a: Any, b: Any) -> Words:
     """The product of two words. Without x64 by halves of 16 bits: XLA cannot shard what `lax.mulhi` becomes."""
+    b = np.uint32(b) if isinstance(b, int) else b
     if jax.config.jax_enable_x64:
-        product = a.astype(np.uint64) * np.uint64(b)
+        product = a.astype(np.uint64) * b.astype(np.uint64)
         return Words(product.astype(np.uint32), (product >> 32).astype(np.uint32))
-    low, high = np.uint32(b & 0xFFFF), np.uint32(b >> 16)
+    low, high = b & 0xFFFF, b >> 16
     a_low, a_high = a & 0xFFFF, a >> 16
     middle = a_high * low + (a_low * low >> 16)
     other = a_low * high + (middle & 0xFFFF)
-    return Words(a * np.uint32(b), a_high * high + (middle >> 16) + (other >> 16))
+    return Words(a * b, a_high * high + (middle >> 16) + (other >> 16))
 
 
 def _add(a: Words, b: Words) -> Words:
@@ -48,6 +49,8 @@ def index_words(shape: tuple[int, ...]) -> Words:
     """The C-order index of every element of an array."""
     zero = jnp.zeros(shape, np.uint32)
     index = Words(zero, zero)
+    if not all(isinstance(size, int) for size in shape):
+        return _index_words_of_symbols(shape, zero)
     for axis, size in enumerate(shape):
         stride, position = math.prod(shape[axis + 1 :]), lax.broadcasted_iota(np.uint32, shape, axis)
         if math.prod(shape) <= 2**32:
@@ -55,6 +58,17 @@ def index_words(shape: tuple[int, ...]) -> Words:
         elif size > 1:
             low, high = _multiply(position, stride & 0xFFFFFFFF)
             index = _add(index, Words(low, high + position * np.uint32(stride >> 32)))
+    return index
+
+
+def _index_words_of_symbols(shape: tuple[Any, ...], zero: Any) -> Words:
+    """The same for a shape with symbols, whose lengths only a running program knows (jax.export)."""
+    index = Words(zero, zero)
+    for axis, symbol in enumerate(shape):
+        size = jnp.asarray(symbol).astype(np.uint32)
+        low, carried = _multiply(index.low, size)
+        position = Words(lax.broadcasted_iota(np.uint32, shape, axis), zero)
+        index = _add(Words(low, carried + index.high * size), position)
     return index
 
 

@@ -132,14 +132,14 @@ def _as_floats(name: str, value: Any) -> Array:
         raise TypeError(f"`{name}` must be an array without a mask, got a masked array")
     try:
         array = np.asarray(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor that requires a gradient
         raise TypeError(f"`{name}` must be an array of real numbers, got {type(value).__name__}: {error}") from None
     return np.require(array, float_dtype(name, array.dtype), "A")
 
 
 def float_dtype(name: str, given: np.dtype[Any]) -> np.dtype[Any]:
     """One of the four float types for an array of this dtype: integers and bools by NumPy's rule."""
-    dtype = given.newbyteorder("=")
+    dtype = given if given.kind == "T" else given.newbyteorder("=")  # NumPy's StringDType has no byte order
     if dtype.kind in "biu":
         dtype = np.sqrt.resolve_dtypes((dtype, None))[-1]
     if dtype not in _FLOATS:
