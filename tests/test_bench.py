@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from bench_records import MACHINE, made
 from benchmarks.speed import (
     arrays,
     cells,
@@ -26,7 +24,6 @@ from benchmarks.speed import (
 from benchmarks.speed.cells import CASES, Cell
 from benchmarks.speed.results import Figures, Record, Run
 
-ROOT = Path(__file__).parents[1]
 PLAIN = Cell("elu", "forward")
 # What a library may lack; any other reason for its absence is an error.
 LACKS = (
@@ -38,11 +35,6 @@ LACKS = (
     "numexpr has neither erf nor random numbers",
     "NotImplementedError: \"rrelu_with_noise_out_cpu\" not implemented for 'Half'",
 )
-
-
-def made(cell: Cell, **seconds: float) -> Record:
-    """A record with these times."""
-    return results.record(cell, {name: [time] for name, time in seconds.items()}, {})
 
 
 class FakeTimer:
@@ -379,19 +371,6 @@ def test_mean_is_over_the_cells_that_a_library_takes_part_in() -> None:
     assert (mean, count) == (pytest.approx((4 * 0.9 * 0.6 * 2) ** 0.25), 4)
     assert results.mean_against(RECORDS, "jax") == (pytest.approx(2), 1)
     assert results.mean_against(RECORDS, "numexpr")[1] == 0
-
-
-MACHINE = {
-    "date": "2030-01-02T03:04:05Z",
-    "complete": True,
-    "cpu": "Some CPU",
-    "cores": 2,
-    "caches": {"L2": 2**20, "L3": 2**25},
-    "system": "Linux x86_64, Python 3.12.0",
-    "cpu_target": "v3",
-    "versions": {"rectifier": "0.1.0", "torch": "2.13.0"},
-    "copies": [{"bytes": 4_000_000, "threads": 2, "way": "one memcpy"}],
-}
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:

@@ -13,20 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from bench_records import MACHINE, ROOT, made
 from benchmarks.speed import cells, charts, command, explain, model, report, results, table
 from benchmarks.speed.cells import CASES, Cell
 from benchmarks.speed.model import Kernel, Model
 from benchmarks.speed.results import Record, Run
-
-ROOT = Path(__file__).parents[1]
-
-
-def made(cell: Cell, **seconds: float) -> Record:
-    """A record with these times."""
-    return results.record(cell, {name: [time] for name, time in seconds.items()}, {})
-
 
 RECORDS = [
     made(Cell("elu", "forward"), ours=1.0, copy=0.5, torch=4.0, jax=2.0),
@@ -34,18 +25,6 @@ RECORDS = [
     made(Cell("leaky", "forward", size=1_000), ours=1.0, copy=0.2, torch=0.6, mxnet=0.5),
     made(Cell("gelu", "forward", threads=1), ours=1.0, torch=2.0),
 ]
-
-MACHINE = {
-    "date": "2030-01-02T03:04:05Z",
-    "complete": True,
-    "cpu": "Some CPU",
-    "cores": 2,
-    "caches": {"L2": 2**20, "L3": 2**25},
-    "system": "Linux x86_64, Python 3.12.0",
-    "cpu_target": "v3",
-    "versions": {"rectifier": "0.1.0", "torch": "2.13.0"},
-    "copies": [{"bytes": 4_000_000, "threads": 2, "way": "one memcpy"}],
-}
 
 
 # --- the terminal's table
