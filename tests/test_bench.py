@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -131,6 +132,17 @@ def prepared_alike(name: str, cell: Cell) -> None:
     assert all(reason.startswith(LACKS) for reason in absent.values()), (cell, absent)
 
 
+@pytest.fixture
+def quick_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JAX compiles without optimizations: some hundred functions, each for a call or two."""
+    if "jax" in subjects.installed(["jax"]):
+        import jax
+
+        options = {"xla_backend_optimization_level": 0}
+        monkeypatch.setattr(jax, "jit", functools.partial(jax.jit, compiler_options=options))
+
+
+@pytest.mark.usefixtures("quick_compiler")
 @pytest.mark.parametrize("name", ["numpy", "numexpr", "torch", "jax", "onnxruntime"])
 @pytest.mark.parametrize("layout", cells.LAYOUTS)
 @pytest.mark.parametrize("dtype", cells.DTYPES)

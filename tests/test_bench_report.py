@@ -153,8 +153,8 @@ def test_report_fills_the_known_parts_of_the_pages(tmp_path: Path) -> None:
     for image in ("speed-copies.svg", "speed-torch.svg"):
         assert f"({image})" in page
         assert "<svg" in (tmp_path / "docs" / image).read_text(encoding="utf-8")
-    again = {name: text() for name, text in report.parts(long_run()).items()}
-    assert set(again) >= {name for name in report.parts(long_run()) if f"<!-- {name}: begin -->" in page + readme}
+    for name in report.parts(Run({})):
+        assert f"<!-- {name}: begin -->" in page + readme
 
 
 def test_every_marker_of_the_page_is_known() -> None:
