@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from benchmarks.speed.results import processor
 
 FOLDER = Path(__file__).parent / "results" / "scaling"

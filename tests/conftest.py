@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import rectifier
-from rectifier import _core
+from rectifier import _core, files, pieces
 
 # JAX has float64 only if it is told so before it starts; a test of JAX without it says so itself.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
@@ -72,6 +72,13 @@ def quiet_numpy() -> Iterator[None]:
     """No warnings of overflow or NaN: Triton's interpreter computes both sides of every choice."""
     with np.errstate(all="ignore"):
         yield
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line on pieces of few elements, with reads of few bytes from files in the other order."""
+    monkeypatch.setattr(pieces, "_PIECE_BYTES", 56)
+    monkeypatch.setattr(files, "_GATHERED_BYTES", 40)
 
 
 @pytest.fixture(scope="session")

@@ -16,16 +16,12 @@ import numpy as np
 import pytest
 
 import rectifier
-from rectifier import _core
-from rectifier.parameters import ACTIVATIONS
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from benchmarks.accuracy import command, definitions, inputs, report, subjects, walk
 from benchmarks.accuracy.cases import BOUNDS, CASES, DTYPES, KINDS, Case, cases_for
 from benchmarks.accuracy.oracle import FORMATS, Oracle, OracleError, Reference, Tally, compile_oracle
-
 from golden import make_golden
+from rectifier import _core
+from rectifier.parameters import ACTIVATIONS
 
 SAMPLE_STEP = 2**14
 POINTS_64 = 4_000

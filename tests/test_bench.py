@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import math
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from bench_records import MACHINE, made
 from benchmarks.speed import (
     arrays,
     cells,
@@ -26,7 +25,6 @@ from benchmarks.speed import (
 from benchmarks.speed.cells import CASES, Cell
 from benchmarks.speed.results import Figures, Record, Run
 
-ROOT = Path(__file__).parents[1]
 PLAIN = Cell("elu", "forward")
 # What a library may lack; any other reason for its absence is an error.
 LACKS = (
@@ -38,11 +36,6 @@ LACKS = (
     "numexpr has neither erf nor random numbers",
     "NotImplementedError: \"rrelu_with_noise_out_cpu\" not implemented for 'Half'",
 )
-
-
-def made(cell: Cell, **seconds: float) -> Record:
-    """A record with these times."""
-    return results.record(cell, {name: [time] for name, time in seconds.items()}, {})
 
 
 class FakeTimer:
@@ -139,6 +132,17 @@ def prepared_alike(name: str, cell: Cell) -> None:
     assert all(reason.startswith(LACKS) for reason in absent.values()), (cell, absent)
 
 
+@pytest.fixture
+def quick_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JAX compiles without optimizations: some hundred functions, each for a call or two."""
+    if "jax" in subjects.installed(["jax"]):
+        import jax
+
+        options = {"xla_backend_optimization_level": 0}
+        monkeypatch.setattr(jax, "jit", functools.partial(jax.jit, compiler_options=options))
+
+
+@pytest.mark.usefixtures("quick_compiler")
 @pytest.mark.parametrize("name", ["numpy", "numexpr", "torch", "jax", "onnxruntime"])
 @pytest.mark.parametrize("layout", cells.LAYOUTS)
 @pytest.mark.parametrize("dtype", cells.DTYPES)
@@ -379,19 +383,6 @@ def test_mean_is_over_the_cells_that_a_library_takes_part_in() -> None:
     assert (mean, count) == (pytest.approx((4 * 0.9 * 0.6 * 2) ** 0.25), 4)
     assert results.mean_against(RECORDS, "jax") == (pytest.approx(2), 1)
     assert results.mean_against(RECORDS, "numexpr")[1] == 0
-
-
-MACHINE = {
-    "date": "2030-01-02T03:04:05Z",
-    "complete": True,
-    "cpu": "Some CPU",
-    "cores": 2,
-    "caches": {"L2": 2**20, "L3": 2**25},
-    "system": "Linux x86_64, Python 3.12.0",
-    "cpu_target": "v3",
-    "versions": {"rectifier": "0.1.0", "torch": "2.13.0"},
-    "copies": [{"bytes": 4_000_000, "threads": 2, "way": "one memcpy"}],
-}
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:

@@ -13,20 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from bench_records import MACHINE, ROOT, made
 from benchmarks.speed import cells, charts, command, explain, model, report, results, table
 from benchmarks.speed.cells import CASES, Cell
 from benchmarks.speed.model import Kernel, Model
 from benchmarks.speed.results import Record, Run
-
-ROOT = Path(__file__).parents[1]
-
-
-def made(cell: Cell, **seconds: float) -> Record:
-    """A record with these times."""
-    return results.record(cell, {name: [time] for name, time in seconds.items()}, {})
-
 
 RECORDS = [
     made(Cell("elu", "forward"), ours=1.0, copy=0.5, torch=4.0, jax=2.0),
@@ -34,18 +25,6 @@ RECORDS = [
     made(Cell("leaky", "forward", size=1_000), ours=1.0, copy=0.2, torch=0.6, mxnet=0.5),
     made(Cell("gelu", "forward", threads=1), ours=1.0, torch=2.0),
 ]
-
-MACHINE = {
-    "date": "2030-01-02T03:04:05Z",
-    "complete": True,
-    "cpu": "Some CPU",
-    "cores": 2,
-    "caches": {"L2": 2**20, "L3": 2**25},
-    "system": "Linux x86_64, Python 3.12.0",
-    "cpu_target": "v3",
-    "versions": {"rectifier": "0.1.0", "torch": "2.13.0"},
-    "copies": [{"bytes": 4_000_000, "threads": 2, "way": "one memcpy"}],
-}
 
 
 # --- the terminal's table
@@ -174,8 +153,8 @@ def test_report_fills_the_known_parts_of_the_pages(tmp_path: Path) -> None:
     for image in ("speed-copies.svg", "speed-torch.svg"):
         assert f"({image})" in page
         assert "<svg" in (tmp_path / "docs" / image).read_text(encoding="utf-8")
-    again = {name: text() for name, text in report.parts(long_run()).items()}
-    assert set(again) >= {name for name in report.parts(long_run()) if f"<!-- {name}: begin -->" in page + readme}
+    for name in report.parts(Run({})):
+        assert f"<!-- {name}: begin -->" in page + readme
 
 
 def test_every_marker_of_the_page_is_known() -> None:

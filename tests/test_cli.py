@@ -15,7 +15,7 @@ import pytest
 
 import rectifier
 from commands import BFLOAT16, apply, child, file_of, numbers, save, words
-from rectifier import files, leaky_relu, pieces, vjp
+from rectifier import files, leaky_relu, vjp
 from rectifier.cli import main
 from rectifier.parameters import ACTIVATIONS
 
@@ -29,13 +29,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Each test works in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pieces of few elements, and reads of few bytes from files in the other order."""
-    monkeypatch.setattr(pieces, "_PIECE_BYTES", 56)
-    monkeypatch.setattr(files, "_GATHERED_BYTES", 40)
 
 
 @pytest.mark.usefixtures("small_pieces")

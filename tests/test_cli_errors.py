@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from commands import BFLOAT16, child, file_of, numbers, save, words
-from rectifier import files, pieces, replacement
+from rectifier import files, replacement
 from rectifier.cli import main
 from rectifier.parameters import ACTIVATIONS
 
@@ -31,13 +31,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Each test works in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pieces of few elements, and reads of few bytes from files in the other order."""
-    monkeypatch.setattr(pieces, "_PIECE_BYTES", 56)
-    monkeypatch.setattr(files, "_GATHERED_BYTES", 40)
 
 
 def archive(name: str) -> None:
@@ -100,6 +93,7 @@ BAD_OPTIONS: list[tuple[str, str]] = [
     ("--dtype float32", r"argument --dtype: invalid choice: 'float32' .*"),
     ("--frobnicate", r"unrecognized arguments: --frobnicate \(see rectifier --help\)"),
 ]
+NO_NAME = "a file's name must not be empty or -"
 BAD_OUTPUTS: list[tuple[str, str]] = [
     ("-o x.npy", "x.npy is both an output and the input"),
     ("-o ./sub/../x.npy", "./sub/../x.npy is both an output and the input"),
@@ -113,6 +107,8 @@ BAD_OUTPUTS: list[tuple[str, str]] = [
     ("-o /dev/full", "cannot write /dev/full: it is there and not a regular file"),
     ("-o no/where.npy", "cannot write no/where.npy: No such file or directory"),
     ("-o x.npy/y.npy", "cannot write x.npy/y.npy: Not a directory"),
+    ("-o -", f"{NO_NAME}, got '-': standard input and output are not used"),
+    ("--output=", f"{NO_NAME}, got '': standard input and output are not used"),
 ]
 
 
@@ -169,6 +165,34 @@ def test_bad_output(options: str, message: str) -> None:
     os.symlink("x.npy", "soft.npy")
     os.mkfifo("pipe")
     assert refusal("x.npy", *words(options)) == message
+
+
+@pytest.mark.parametrize("words_before", [[], ["x.npy", "-o", "y.npy", "--gamma"], ["x.npy", "-o", "y.npy", "--grad"]])
+def test_standard_input_is_no_file(words_before: list[str]) -> None:
+    save("x.npy", FLOATS)
+    assert refusal(*words_before, "-") == f"{NO_NAME}, got '-': standard input and output are not used"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["convert - m.params -o m.onnx --input data=1,3", "convert m.json - -o m.onnx --input data=1,3",
+     "convert m.json m.params -o - --input data=1,3", "fix-prelu - -o m.onnx", "fix-prelu m.onnx -o -"],
+)  # fmt: skip
+def test_standard_streams_are_no_files_of_networks(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words(command)) == 2
+    assert capsys.readouterr().err == (
+        f"rectifier: error: {NO_NAME}, got '-': standard input and output are not used\n"
+    )
+
+
+def test_page_names_every_activation_and_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["apply", "--help"])
+    names = {*ACTIVATIONS, *re.findall(r"--[a-z-]+", capsys.readouterr().out)} - {"--help"}
+    assert len(names) > 20
+    page = (Path(__file__).parents[1] / "docs" / "cli.md").read_text()
+    options = page.partition("## `rectifier apply`")[2].partition("\n## ")[0]
+    assert [name for name in names if f"`{name}" not in options] == []
 
 
 def test_bfloat16_option_for_other_data() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,11 +18,8 @@ from rectifier import mx
 from rectifier.mx import params_file
 from rectifier.mx.base import DTYPE_NUMBERS
 from rectifier.mx.params_array import SparseArray
-from ulp import assert_same_bits
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from tests.fuzz_files import READERS, Fuzzer, read_symbol
+from ulp import assert_same_bits
 
 CORPUS = Path(__file__).with_name("corpus")
 PARAMS = sorted(CORPUS.glob("*.params"))
@@ -458,10 +454,6 @@ def test_the_fuzzer_notices(monkeypatch, tmp_path):
 
 
 def test_the_fuzzer_notices_what_does_not_come_back(monkeypatch):
-    monkeypatch.setattr(
-        mx.Symbol,
-        "tojson",
-        lambda self: CYCLE.replace("[2, 0, 0]", f"[{len(self)}, 0, 0]") if False else graph(node(name=str(id(self)))),
-    )
+    monkeypatch.setattr(mx.Symbol, "tojson", lambda self: graph(node(name=str(id(self)))))
     with pytest.raises(AssertionError):
         read_symbol(graph().encode())

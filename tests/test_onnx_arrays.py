@@ -109,8 +109,6 @@ SETTINGS = [
     ("hard_sigmoid", {}, (X,), np.clip(0.2 * X + 0.5, 0, 1), (0,)),
     ("smooth_l1", {"scalar": 2}, (X,), np.where(abs(X) < 0.25, 2 * X**2, abs(X) - 0.125), (0,)),
 ]  # fmt: skip
-# The axis that is turned around, or sorted, may be free from opset 10 on.
-LATER = {"sort", "reverse"}
 
 
 @pytest.mark.parametrize("opset", OPSETS)

@@ -19,7 +19,6 @@ import onnx
 import onnxruntime
 
 import rectifier.torch as rt
-from rectifier.parameters import ACTIVATIONS
 
 nn = torch.nn
 
@@ -35,9 +34,8 @@ MODULES = {
     "prelu, each element": (lambda: slopes(rt.PReLU((3, 4, 5))), "PRelu", {}),
     "rrelu": (lambda: rt.RReLU(0.1, 0.3), "LeakyRelu", {"alpha": 0.2}),
     "elu in place": (lambda: nn.Sequential(rt.ELU(0.5, inplace=True)), "Elu", {"alpha": 0.5}),
+    "gelu by tanh": (lambda: rt.GELU("tanh"), "Gelu", {"approximate": "tanh"}),
 }
-if "gelu_tanh" in ACTIVATIONS:
-    MODULES["gelu by tanh"] = (lambda: rt.GELU("tanh"), "Gelu", {"approximate": "tanh"})
 
 
 def slopes(module):

@@ -65,7 +65,7 @@ class Model:
         bandwidth = self.bandwidth[level] * cell.threads ** self.growth[level]
         return {
             "call": self.overhead[kernel] + (self.wake if _wakes(cell) else 0),
-            level: kernel.streams * cell.nbytes / bandwidth,
+            level: traffic(cell) / bandwidth,
             "arithmetic": self.arithmetic[kernel] * cell.size / cell.threads,
         }
 
@@ -103,10 +103,15 @@ class Fit(NamedTuple):
 
 def level_of(cell: Cell, caches: Mapping[str, int]) -> str:
     """Where a cell's arrays lie: in the cores' own caches, in the shared one, or in memory."""
-    nbytes = Kernel(cell.label, cell.work).streams * cell.nbytes
-    if nbytes <= caches["L2"] * cell.threads:
+    if traffic(cell) <= caches["L2"] * cell.threads:
         return "L2"
-    return "L3" if nbytes <= caches["L3"] else "memory"
+    return "L3" if traffic(cell) <= caches["L3"] else "memory"
+
+
+@functools.cache  # a fit asks a million times
+def traffic(cell: Cell) -> int:
+    """How many bytes a cell reads and writes."""
+    return Kernel(cell.label, cell.work).streams * cell.nbytes
 
 
 def _wakes(cell: Cell) -> bool:

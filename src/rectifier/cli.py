@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from . import cli_convert
 from .config import set_num_threads, show_config
-from .files import InputError
+from .files import InputError, file_name
 from .parameters import ACTIVATIONS, LOWER_BOUND, SLOPE, UPPER_BOUND
 from .pieces import PiecewiseOperator
 from .progress import progress_bar
@@ -40,10 +40,11 @@ examples:
   rectifier apply in.zarr/group/array -o out.zarr                    a Zarr store, or an array in one
   rectifier apply in.zarr -o out.zarr --scheduler tcp://10.0.0.1:8786  on a Dask cluster
 
-The file is read and written in pieces: memory stays below 300 MB however large it is (the chunks of
-a store may be larger). The output appears under its
-name when it is complete. A number that begins with a minus and has an exponent needs "=": --slope=-1e-5.
-Exit codes: 0 done, 2 wrong input, 130 and 143 stopped by Ctrl-C and SIGTERM; then the old output is untouched.
+The file is read and written in pieces: memory stays below 300 MB however large it is (the chunks of a store may be
+larger). The output appears under its name when it is complete. A number that begins with a minus and has an exponent
+needs "=": --slope=-1e-5.
+Exit codes: 0 done, 2 wrong input; 129, 130 and 143 stopped by SIGHUP, Ctrl-C and SIGTERM. Unless it is 0, the old
+output is untouched.
 """
 
 
@@ -133,20 +134,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_apply_arguments(apply: argparse.ArgumentParser) -> None:
     add = apply.add_argument
-    add(
-        "data", metavar="in.npy", help="the data: floats, integers or bools; what has .zarr in its path is a Zarr store"
-    )
-    add("-o", "--output", metavar="out.npy", required=True, help="where the result goes; an old file is replaced")
+    add("data", type=file_name, metavar="in.npy",
+        help="the data: floats, integers or bools; what has .zarr in its path is a Zarr store")  # fmt: skip
+    add("-o", "--output", type=file_name, metavar="out.npy", required=True,
+        help="where the result goes; an old file is replaced")  # fmt: skip
     add("--act-type", default="leaky", metavar="NAME", help=f"one of {', '.join(ACTIVATIONS)} (default: leaky)")
     add("--slope", type=float, default=SLOPE, help="of leaky and elu (default: %(default)s)")
     add("--lower-bound", type=float, default=LOWER_BOUND, metavar="LOWER", help="of rrelu (default: %(default)s)")
     add("--upper-bound", type=float, default=UPPER_BOUND, metavar="UPPER", help="of rrelu (default: %(default)s)")
-    add("--gamma", metavar="g.npy", help="prelu's slopes")
+    add("--gamma", type=file_name, metavar="g.npy", help="prelu's slopes")
     add("--axis", type=_axes, help="the axes of the data that gamma's dimensions belong to, as in 1 or 0,1 or -1")
     add("--training", action="store_true", help="let rrelu draw its slopes")
     add("--rng", type=int, metavar="KEY", help="rrelu's key, 0 to 2^64 - 1 (default: a fresh one, which is shown)")
-    add("--grad", metavar="dy.npy", help="the gradient of the output: write the gradient of the data instead")
-    add("--grad-gamma", metavar="dg.npy", help="where the gradient of gamma goes")
+    add("--grad", type=file_name, metavar="dy.npy",
+        help="the gradient of the output: write the gradient of the data instead")  # fmt: skip
+    add("--grad-gamma", type=file_name, metavar="dg.npy", help="where the gradient of gamma goes")
     add("--dtype", choices=["bfloat16"], help="what files with 2-byte elements of unknown kind (V2) hold")
     add("--threads", type=int, metavar="N", help="threads to use (default: as many as there are CPUs)")
     add("--chunks", type=_lengths, metavar="N,N", help="chunks of a store that is written (default: the input's)")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .files import ArrayFile, InputError
+from .files import ArrayFile, InputError, file_name
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ def add_commands(commands: Any) -> None:
     )
     convert.set_defaults(run=_convert)
     add = convert.add_argument
-    add("symbol", metavar="model-symbol.json", help="the network")
-    add("params", metavar="model-0000.params", help="its parameters")
-    add("-o", "--output", metavar="FILE", required=True, help="where the result goes; an old file is replaced")
+    add("symbol", type=file_name, metavar="model-symbol.json", help="the network")
+    add("params", type=file_name, metavar="model-0000.params", help="its parameters")
+    add("-o", "--output", type=file_name, metavar="FILE", required=True,
+        help="where the result goes; an old file is replaced")  # fmt: skip
     add("--input", type=_input, action="append", required=True, metavar="NAME=SIZES", dest="inputs",
         help="an input's shape, as in data=N,3,112,112, where N stays free; once for each input")  # fmt: skip
     add("--to", choices=["onnx", "torch"], default="onnx", help="the kind of file (default: onnx)")
@@ -71,8 +72,9 @@ def add_commands(commands: Any) -> None:
         allow_abbrev=False,
     )
     fix.set_defaults(run=_fix_prelu)
-    fix.add_argument("model", metavar="in.onnx", help="the model")
-    fix.add_argument("-o", "--output", metavar="out.onnx", required=True, help="where the result goes")
+    fix.add_argument("model", type=file_name, metavar="in.onnx", help="the model")
+    fix.add_argument("-o", "--output", type=file_name, metavar="out.onnx", required=True,
+                     help="where the result goes; an old file is replaced")  # fmt: skip
     fix.add_argument("--axis", type=int, choices=[1, -1], help="the axis of slopes whose sizes allow both "
                      "(default: 1 in models of MXNet's exporter)")  # fmt: skip
 

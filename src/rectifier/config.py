@@ -7,6 +7,7 @@ import operator
 import os
 import platform
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -42,15 +43,18 @@ def set_num_threads(n: int) -> None:
     1
     >>> rectifier.set_num_threads(before)
     """
-    if isinstance(n, bool):
-        raise TypeError(f"`n` must be an integer, got {n!r}")
-    try:
-        number = operator.index(n)
-    except TypeError:
-        raise TypeError(f"`n` must be an integer, got {n!r}") from None
+    number = _integer("n", n, "an integer")
     if not 1 <= number <= _MOST_THREADS:
         raise ValueError(f"`n` must be from 1 to {_MOST_THREADS}, got {n!r}")
     _core.set_num_threads(number)
+
+
+def _integer(name: str, value: Any, wanted: str) -> int:
+    """The integer that an argument is; a bool is none."""
+    if not isinstance(value, bool):
+        with suppress(TypeError):
+            return operator.index(value)
+    raise TypeError(f"`{name}` must be {wanted}, got {value!r}")
 
 
 def get_num_threads() -> int:
@@ -108,12 +112,7 @@ def set_buffer_limit(bytes: int | None) -> None:
     """
     if bytes is None:
         return _core.set_buffer_limit(None)
-    if isinstance(bytes, bool):
-        raise TypeError(f"`bytes` must be an integer or None, got {bytes!r}")
-    try:
-        number = operator.index(bytes)
-    except TypeError:
-        raise TypeError(f"`bytes` must be an integer or None, got {bytes!r}") from None
+    number = _integer("bytes", bytes, "an integer or None")
     if number < 0:
         raise ValueError(f"`bytes` must be 0 or more, got {bytes!r}")
     return _core.set_buffer_limit(min(number, sys.maxsize))

@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 from numpy.lib import format as npy
 
-__all__ = ["ArrayFile", "Box", "InputError", "boxes", "checked_dtype", "chunk_boxes", "runs"]
+__all__ = ["ArrayFile", "Box", "InputError", "boxes", "checked_dtype", "chunk_boxes", "file_name", "runs"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Box = tuple[slice, ...]  # one slice for each axis, with start and stop, step 1
@@ -27,6 +27,13 @@ _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_hea
 
 class InputError(Exception):
     """What is wrong with a file or an option, in one line."""
+
+
+def file_name(text: str) -> str:
+    """A file's name as a command takes it: `-` is standard input or output to many, and no file is meant by it."""
+    if text in ("", "-"):
+        raise InputError(f"a file's name must not be empty or -, got {text!r}: standard input and output are not used")
+    return text
 
 
 class ArrayFile:

@@ -20,10 +20,12 @@ from .operators import (
     register,
 )
 
+__all__ = ["GAMMA_INITIAL", "REDUCTION", "SCALAR", "counted"]
+
 GAMMA_INITIAL = '["Constant", {"value": 0.25}]'
 
-_SCALAR = (Parameter("scalar", number),)
-_REDUCTION = (
+SCALAR = (Parameter("scalar", number),)
+REDUCTION = (
     Parameter("axis", optional(integers), None),
     Parameter("keepdims", boolean, False),
     Parameter("exclude", boolean, False),
@@ -90,7 +92,7 @@ _BINARY = {
     "broadcast_lesser": (),
     "broadcast_lesser_equal": (),
 }
-_WITH_SCALAR = {
+_WITHSCALAR = {
     "_plus_scalar": ("_PlusScalar",),
     "_minus_scalar": ("_MinusScalar",),
     "_rminus_scalar": ("_RMinusScalar",),
@@ -121,7 +123,7 @@ def _leaky_outputs(values: Values) -> Names:
     return ("output", "mask") if ACTIVATIONS[values["act_type"]].is_random else ("output",)
 
 
-def _counted(values: Values) -> Names:
+def counted(values: Values) -> Names:
     return numbered("arg", values["num_args"])
 
 
@@ -145,7 +147,7 @@ _OFFERED = (
     ),
     Operator(
         "add_n",
-        inputs=_counted,
+        inputs=counted,
         parameters=(Parameter("num_args", count),),
         aliases=("ElementWiseSum",),
         count="num_args",
@@ -160,10 +162,10 @@ _OFFERED = (
             Parameter("normalization", choice("null", "batch", "valid"), "null"),
         ),
     ),
-    Operator("sum", parameters=_REDUCTION, aliases=("sum_axis",)),
-    Operator("mean", parameters=_REDUCTION),
+    Operator("sum", parameters=REDUCTION, aliases=("sum_axis",)),
+    Operator("mean", parameters=REDUCTION),
     *(Operator(name, parameters=(), aliases=aliases) for name, aliases in _UNARY.items()),
     *(Operator(name, inputs=("lhs", "rhs"), parameters=(), aliases=aliases) for name, aliases in _BINARY.items()),
-    *(Operator(name, parameters=_SCALAR, aliases=aliases) for name, aliases in _WITH_SCALAR.items()),
+    *(Operator(name, parameters=SCALAR, aliases=aliases) for name, aliases in _WITHSCALAR.items()),
 )
 register(*(replace(row, offered=True) for row in _OFFERED))

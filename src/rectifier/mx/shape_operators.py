@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .operator_table import REDUCTION, SCALAR, counted
 from .operators import (
     Names,
     Operator,
@@ -36,13 +37,7 @@ _dtype_or_bool = choice("bool", *_DTYPES)
 _MANY = (Parameter("num_args", count),)
 _TRANSPOSED = (Parameter("transpose_a", boolean, False), Parameter("transpose_b", boolean, False))
 _DOT = (*_TRANSPOSED, Parameter("forward_stype", optional(choice("csr", "default", "row_sparse")), None))
-_REDUCTION = (
-    Parameter("axis", optional(integers), None),
-    Parameter("keepdims", boolean, False),
-    Parameter("exclude", boolean, False),
-)
 _ARGUMENT = (Parameter("axis", optional(integer), None), Parameter("keepdims", boolean, False))
-_SCALAR = (Parameter("scalar", number),)
 _BLOCK = (Parameter("block_size", integer),)
 
 
@@ -84,10 +79,6 @@ ARRAY_UNARY = (
 _LOGICAL = {"and": "And", "or": "Or", "xor": "Xor"}
 
 
-def _counted(values: Values) -> Names:
-    return numbered("arg", values["num_args"])
-
-
 def _parts(values: Values) -> Names:
     return _outputs(values["num_outputs"])
 
@@ -110,9 +101,9 @@ def _topk_outputs(values: Values) -> Names:
 
 _SHAPES = (
     Operator(
-        "Concat", _counted, parameters=(*_MANY, Parameter("dim", integer, 1)), aliases=("concat",), count="num_args"
+        "Concat", counted, parameters=(*_MANY, Parameter("dim", integer, 1)), aliases=("concat",), count="num_args"
     ),
-    Operator("stack", _counted, parameters=(Parameter("axis", integer, 0), *_MANY), count="num_args"),
+    Operator("stack", counted, parameters=(Parameter("axis", integer, 0), *_MANY), count="num_args"),
     Operator(
         "Reshape",
         parameters=(
@@ -252,7 +243,7 @@ _INDICES = (
 _NUMBERS = (
     *(Operator(name, parameters=()) for name in ARRAY_UNARY),
     *(
-        Operator(name, parameters=_REDUCTION, aliases=aliases)
+        Operator(name, parameters=REDUCTION, aliases=aliases)
         for name, aliases in {
             "max": ("max_axis",),
             "min": ("min_axis",),
@@ -291,7 +282,7 @@ _NUMBERS = (
         for name, word in _LOGICAL.items()
     ),
     *(
-        Operator(f"_logical_{name}_scalar", parameters=_SCALAR, aliases=(f"_Logical{word}Scalar",))
+        Operator(f"_logical_{name}_scalar", parameters=SCALAR, aliases=(f"_Logical{word}Scalar",))
         for name, word in _LOGICAL.items()
     ),
     *(Operator(f"broadcast_logical_{name}", ("lhs", "rhs"), parameters=()) for name in _LOGICAL),
