@@ -167,6 +167,17 @@ def test_streamed_results_are_the_same_bits(cpu_target: str, threads: None) -> N
         assert_same_bits(y[-4099:], np.resize(small, n + first)[-4099:])
 
 
+def test_streamed_results_across_the_index(cpu_target: str, threads: None) -> None:
+    rows = np.resize(numbers(2, (4099,), np.float32), (12, 2**20 + 32))
+    keywords = {"act_type": "rrelu", "training": True, "rng": 5}
+    to = np.empty_like(rows)
+    line = -to.ctypes.data % 64 // 4
+    for first in (line, line + 1):  # rows that begin on a line of memory, and rows that do not
+        x, out = (array[:, first : first + 2**20].T for array in (rows, to))
+        assert x.nbytes >= 48 << 20
+        assert_same_bits(leaky_relu(x, out=out, **keywords), leaky_relu(np.ascontiguousarray(x), **keywords))
+
+
 @pytest.mark.parametrize("act_type", ["leaky", "prelu", "rrelu"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
 def test_products_are_the_same_on_every_target(act_type: str, dtype: Any) -> None:

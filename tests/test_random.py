@@ -163,7 +163,7 @@ def test_the_core_draws_any_stretch(cpu_target, first):
 @pytest.mark.parametrize("steps", [(1, 64), (1, 67), (67, 1), (3, 200), (200, 3), (-1, 70)])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_tiles_across_the_index_have_its_slopes(cpu_target, dtype, first, steps, order):
-    for shape in ((1, 70), (3, 15), (4, 16), (33, 17), (35, 65), (66, 129)):
+    for shape in ((1, 70), (3, 15), (4, 16), (33, 17), (35, 65), (66, 129), (9, 1041)):
         rows, cols = (np.arange(n) * step for n, step in zip(shape, steps, strict=True))
         places = first + 70 + rows[:, None] + cols
         least = int(places.min())

@@ -140,6 +140,12 @@ class Columns {
     rows[3] = map(pick<0x88>(high[0], high[1]));
   }
 
+  /// The next columns: as many steps on, a whole number of counters, so that each column keeps its place in its own.
+  RECTIFIER_INLINE_MEMBER void advance(std::uint64_t step) {
+    const u64 columns = repeat(step * (width / 4) * philox_multiplier[0]);
+    for (u64& p : products_) p = p + columns;
+  }
+
   /// The four rows that begin with the index's own word in each column, out of eight.
   RECTIFIER_INLINE_MEMBER void align(const f32 (&rows)[8], f32 (&aligned)[4]) const {
     const auto odd = positive(load<f32>(static_cast<const float*>(odd_)));
@@ -167,8 +173,9 @@ struct Matrix {
 };
 
 /// y[i] = compute(in[i]..., slopes[i]) for at most as many elements as there are slopes.
-template <class V, class E, class Compute, class... In>
+template <class V, Access access, class E, class Compute, class... In>
 RECTIFIER_INLINE void use_row(E* y, f32 slopes, std::size_t n, const Compute& compute, const In*... in) {
+  if (n >= static_cast<std::size_t>(f32::width)) return use_slopes<V, access>(y, {slopes}, compute, in...);
   constexpr std::size_t parts = f32::width / V::width;
   V part[parts];
   widen_slopes(slopes, part);
@@ -182,19 +189,10 @@ RECTIFIER_INLINE void use_row(E* y, f32 slopes, std::size_t n, const Compute& co
 }
 
 #if RECTIFIER_LEVEL >= 3
-/// What the next tile along the rows will read.
-template <class E>
-RECTIFIER_INLINE void prefetch_tile(const E* p) {
-#if defined(__GNUC__) || defined(__clang__)
-  __builtin_prefetch(reinterpret_cast<const char*>(p) + 256, 0, 3);
-#else
-  (void)p;
-#endif
-}
-
-template <bool aligned, class V, class E, class Compute, class... In>
+template <bool aligned, class V, Access access, class E, class Compute, class... In>
 inline void run_columns(Matrix<E> y, std::size_t col, Columns columns, const Rounds& rounds, const SlopeMap& map,
                         std::size_t height, std::size_t width, const Compute& compute, Matrix<In>... in) {
+  constexpr std::ptrdiff_t distance = 256;
   f32 drawn[8], row[4];
   if (!aligned) columns.next(rounds, map, drawn + 4);
   for (std::size_t r = 0; r < height; r += 4) {
@@ -206,9 +204,9 @@ inline void run_columns(Matrix<E> y, std::size_t col, Columns columns, const Rou
       columns.align(drawn, row);
     }
     for (std::size_t k = 0; k < 4 && r + k < height; ++k) {
-      (prefetch_tile(in.at(r + k, col)), ...);
-      prefetch_tile(y.at(r + k, col));
-      use_row<V>(y.at(r + k, col), row[k], width, compute, in.at(r + k, col)...);
+      (prefetch_at<false>(reinterpret_cast<const char*>(in.at(r + k, col)) + distance), ...);
+      if constexpr (access != streamed) prefetch_at<true>(reinterpret_cast<const char*>(y.at(r + k, col)) + distance);
+      use_row<V, access>(y.at(r + k, col), row[k], width, compute, in.at(r + k, col)...);
     }
   }
 }
@@ -224,15 +222,15 @@ inline void run_blocks(Matrix<E> y, std::uint64_t first, const TileIndex& tile, 
     for (std::size_t r = 0; r < tile.rows; ++r) {
       const std::uint64_t index = first + r;
       if (r == 0 || index % 4 == 0) philox_block(index / 4, range.key, words);
-      use_row<V>(y.at(r, c), map(f32(static_cast<float>(words[index % 4] >> 8))), 1, compute, in.at(r, c)...);
+      use_row<V, cached>(y.at(r, c), map(f32(static_cast<float>(words[index % 4] >> 8))), 1, compute, in.at(r, c)...);
     }
   }
 }
 
 /// y = compute(in..., slope) for a tile that lies across the index.
-template <class V, class E, class Compute, class... In>
-inline void run_across(Matrix<E> y, std::uint64_t first, const TileIndex& tile, const SlopeRange& range,
-                       const Compute& compute, Matrix<In>... in) {
+template <class V, Access access, class E, class Compute, class... In>
+inline void run_tile(Matrix<E> y, std::uint64_t first, const TileIndex& tile, const SlopeRange& range,
+                     const Compute& compute, Matrix<In>... in) {
 #if RECTIFIER_LEVEL >= 3
   // From the first index to the last one, in either order, and on to the end of the block after it.
   const std::uint64_t other = first + (tile.cols - 1) * tile.step;
@@ -241,12 +239,12 @@ inline void run_across(Matrix<E> y, std::uint64_t first, const TileIndex& tile, 
     const SlopeMap map(range);
     const Rounds rounds(range.key, least / 4);
     const bool aligned = first % 4 == 0 && (tile.step % 4 == 0 || tile.cols == 1);
-    for (std::size_t c = 0; c < tile.cols; c += Columns::width) {
-      const Columns columns(first + c * tile.step, tile.step);
+    Columns columns(first, tile.step);
+    for (std::size_t c = 0; c < tile.cols; c += Columns::width, columns.advance(tile.step)) {
       if (aligned) {
-        run_columns<true, V>(y, c, columns, rounds, map, tile.rows, tile.cols - c, compute, in...);
+        run_columns<true, V, access>(y, c, columns, rounds, map, tile.rows, tile.cols - c, compute, in...);
       } else {
-        run_columns<false, V>(y, c, columns, rounds, map, tile.rows, tile.cols - c, compute, in...);
+        run_columns<false, V, access>(y, c, columns, rounds, map, tile.rows, tile.cols - c, compute, in...);
       }
     }
     return;
@@ -255,21 +253,31 @@ inline void run_across(Matrix<E> y, std::uint64_t first, const TileIndex& tile, 
   run_blocks<V>(y, first, tile, range, compute, in...);
 }
 
+template <class V, class E, class Compute, class... In>
+inline void run_across(Access access, Matrix<E> y, std::uint64_t first, const TileIndex& tile, const SlopeRange& range,
+                       const Compute& compute, Matrix<In>... in) {
+  // Streaming stores want whole lines of 64 bytes.
+  const bool on_lines = (reinterpret_cast<std::uintptr_t>(y.data) | static_cast<std::uintptr_t>(y.pitch)) % 64 == 0;
+  if (access == streamed && on_lines) return run_tile<V, streamed>(y, first, tile, range, compute, in...);
+  run_tile<V, prefetched>(y, first, tile, range, compute, in...);
+}
+
 template <class E>
-void across_scale_loop(void* y, const void* x, std::uint64_t first, const TileIndex& tile, const SlopeRange& range) {
+void across_scale_loop(void* y, const void* x, std::uint64_t first, const TileIndex& tile, const SlopeRange& range,
+                       Access access) {
   using V = typename Arithmetic<E>::lanes;
   run_across<V>(
-      Matrix<E>{static_cast<E*>(y), tile.out}, first, tile, range,
+      access, Matrix<E>{static_cast<E*>(y), tile.out}, first, tile, range,
       [](V v, V s) RECTIFIER_INLINE_LAMBDA { return leaky_value(v, s); },
       Matrix<const E>{static_cast<const E*>(x), tile.input});
 }
 
 template <class E>
 void across_pullback_loop(void* dx, const void* g, const void* x, std::uint64_t first, const TileIndex& tile,
-                          const SlopeRange& range) {
+                          const SlopeRange& range, Access access) {
   using V = typename Arithmetic<E>::lanes;
   run_across<V>(
-      Matrix<E>{static_cast<E*>(dx), tile.out}, first, tile, range,
+      access, Matrix<E>{static_cast<E*>(dx), tile.out}, first, tile, range,
       [](V u, V v, V s) RECTIFIER_INLINE_LAMBDA { return leaky_pullback(u, v, s); },
       Matrix<const E>{static_cast<const E*>(g), tile.upstream}, Matrix<const E>{static_cast<const E*>(x), tile.input});
 }
@@ -277,7 +285,7 @@ void across_pullback_loop(void* dx, const void* g, const void* x, std::uint64_t 
 template <class S>
 void draw_across(S* slopes, std::uint64_t first, const TileIndex& tile, const SlopeRange& range) {
   using V = typename Arithmetic<S>::lanes;
-  run_across<V>(Matrix<S>{slopes, tile.out}, first, tile, range, [](V slope) RECTIFIER_INLINE_LAMBDA { return slope; });
+  run_tile<V, cached>(Matrix<S>{slopes, tile.out}, first, tile, range, [](V slope) RECTIFIER_INLINE_LAMBDA { return slope; });
 }
 
 }  // namespace rectifier::RECTIFIER_TARGET

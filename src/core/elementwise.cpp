@@ -145,9 +145,9 @@ class Elementwise : ElementwisePlan {
                          stride(upstream, row_)};
     if (work_.backward) {
       kernels_.across_pullback[work_.type](at(out, tile), at(upstream, tile), at(input, tile), index(tile, 0), part,
-                                           work_.range);
+                                           work_.range, access_);
     } else {
-      kernels_.across_scale[work_.type](at(out, tile), at(input, tile), index(tile, 0), part, work_.range);
+      kernels_.across_scale[work_.type](at(out, tile), at(input, tile), index(tile, 0), part, work_.range, access_);
     }
   }
 

@@ -95,9 +95,10 @@ struct Kernels {
   // The slopes themselves
   void (*draw)(float* slopes, std::uint64_t first, std::size_t n, const SlopeRange&);
   // The same for tiles that lie across the index, and their slopes
-  void (*across_scale[type_count])(void* y, const void* x, std::uint64_t first, const TileIndex&, const SlopeRange&);
+  void (*across_scale[type_count])(void* y, const void* x, std::uint64_t first, const TileIndex&, const SlopeRange&,
+                                   Access);
   void (*across_pullback[type_count])(void* dx, const void* g, const void* x, std::uint64_t first, const TileIndex&,
-                                      const SlopeRange&);
+                                      const SlopeRange&, Access);
   void (*draw_across_float)(float* slopes, std::uint64_t first, const TileIndex&, const SlopeRange&);
   void (*draw_across_double)(double* slopes, std::uint64_t first, const TileIndex&, const SlopeRange&);
   // to[c][r] = from[r][c] for items of 2, 4 and 8 bytes: the items of a row lie in one piece, rows so many bytes apart.
