@@ -109,19 +109,30 @@ def test_any_slice_gives_the_same_bits(act_type: str, dtype: Any, cpu_target: st
 def test_any_place_of_the_result_gives_the_same_bits(act_type: str, dtype: Any, cpu_target: str) -> None:
     x, gamma = numbers(5, (1100,), dtype), numbers(6, (1100,), dtype)
     keywords: dict[str, Any] = {"act_type": act_type}
-    expected, _ = vjp(x, gamma if act_type == "prelu" else None, **keywords)
+    expected, pullback = vjp(x, gamma if act_type == "prelu" else None, **keywords)
+    gradients = pullback(x)
     size = x.dtype.itemsize
     for n in (1, 17, 255, 256, 257, 319, 320, 1000):
+        rooms = np.full((3, n * size + 128), 7, np.uint8)
         for offset in range(0, 64, size):
-            room = np.full((n + 2) * size + 128, 7, np.uint8)
-            start = -room.ctypes.data % 64 + offset
-            if keywords["act_type"] == "prelu":
+            starts = [-room.ctypes.data % 64 + offset for room in rooms]
+            y, d_x, d_gamma = (
+                room[start : start + n * size].view(dtype) for room, start in zip(rooms, starts, strict=True)
+            )
+            if act_type == "prelu":
                 keywords["gamma"] = gamma[:n]
-            out = room[start : start + n * size].view(dtype)
-            leaky_relu(x[:n], out=out, **keywords)
-            assert_same_bits(out.copy(), expected[:n])
-            assert (room[:start] == 7).all()
-            assert (room[start + n * size :] == 7).all()
+            _, pullback = vjp(x[:n], out=y, **keywords)
+            assert_same_bits(y.copy(), expected[:n])
+            if act_type == "prelu":
+                pullback(x[:n], out=(d_x, d_gamma))
+                assert_same_bits(d_gamma.copy(), gradients[1][:n])
+                assert_same_bits(d_x.copy(), gradients[0][:n])
+            else:
+                pullback(x[:n], out=d_x)
+                assert_same_bits(d_x.copy(), gradients[:n])
+            for room, start in zip(rooms, starts, strict=True):
+                room[start : start + n * size] = 7
+        assert (rooms == 7).all()
 
 
 @pytest.mark.parametrize("n", [2**k + d for k in (9, 10, 13, 16, 17, 18) for d in (-1, 0, 1)])

@@ -258,10 +258,10 @@ class GammaGradient : GammaPieces {
   void finish() {
     for (std::ptrdiff_t outer = 0; outer < outer_kept_.size(); ++outer)
       for (std::ptrdiff_t k = 0; k < kept_size_; ++k) {
-        double* terms = partial_.data() + (outer * kept_size_ + k) * blocks_ * lane_runs_;
-        for (std::ptrdiff_t b = 0; lane_runs_ > 1 && b < blocks_; ++b)
-          terms[b] = pairwise(terms + b * lane_runs_, static_cast<std::size_t>(lane_runs_));
-        write(outer, k, pairwise(terms, static_cast<std::size_t>(blocks_)));
+        // Of blocks, or of the parts of the only one.
+        const std::ptrdiff_t count = blocks_ * lane_runs_;
+        const double* terms = partial_.data() + (outer * kept_size_ + k) * count;
+        write(outer, k, pairwise(terms, static_cast<std::size_t>(count)));
       }
   }
 

@@ -113,7 +113,8 @@ inline void run_streamed(E* y, std::size_t n, const Compute& compute, const In*.
 template <class V, class E, class Compute, class... In>
 inline void run(Access access, E* y, std::size_t n, const Compute& compute, const In*... in) {
   // Stores want whole lines of 64 bytes, streaming ones at all costs: the elements before the first one come apart. On
-  // 1e5 floats leaky took 11.7 us where every store crossed a line, as in NumPy's own arrays, and 8.8 us where none did.
+  // 1e5 floats leaky took 11.7 us where every store crossed a line, as in NumPy's own arrays, and 8.8 us where none
+  // did.
   const std::size_t past = reinterpret_cast<std::uintptr_t>(y) % line;
   if (past != 0 && (access == streamed || n >= worth_aligning)) {
     std::size_t head = (line - past) / sizeof(E);
