@@ -8,6 +8,7 @@
 #include <ATen/EmptyTensor.h>
 #include <ATen/PythonTorchFunctionTLS.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/Exceptions.h>
 #include <torch/csrc/autograd/forward_grad.h>
@@ -118,12 +119,23 @@ std::vector<std::int64_t> lined_up(const Tensor& gamma, std::int64_t dims, PyObj
   return shape;
 }
 
-/// `_core.new_like`.
+/// Recycled blocks where they are worth it, and PyTorch's own memory elsewhere. A storage keeps its allocator, and so
+/// may grow as any other.
+struct ResultMemory final : c10::Allocator {
+  at::DataPtr allocate(std::size_t bytes) override {
+    void* const block = table->take_result(bytes);
+    if (block == nullptr) return c10::GetCPUAllocator()->allocate(bytes);
+    return {block, block, table->give_back_result, at::kCPU};
+  }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override { default_copy_data(to, from, bytes); }
+};
+
+/// An uninitialised tensor of the shape, dtype and layout of another.
 Tensor new_like(const Tensor& tensor) {
+  static auto* const memory = new ResultMemory;  // storages may outlive main()
   if (!tensor.is_non_overlapping_and_dense()) return at::empty_like(tensor);
-  void* const block = table->take_result(tensor.nbytes());
-  if (block == nullptr) return at::detail::empty_strided_cpu(tensor.sizes(), tensor.strides(), tensor.options());
-  return at::from_blob(block, tensor.sizes(), tensor.strides(), table->give_back_result, tensor.options());
+  return at::detail::empty_strided_generic(tensor.sizes(), tensor.strides(), memory,
+                                           c10::DispatchKeySet(c10::DispatchKey::CPU), tensor.scalar_type());
 }
 
 std::vector<c10::IValue> by_dispatcher(const char* name, std::vector<c10::IValue> values) {
