@@ -121,6 +121,16 @@ def test_gamma_of_a_dtype_that_widens_and_of_every_other_element(node):
         assert_same_bits(bits_of(one), bits_of(other))
 
 
+@pytest.mark.parametrize("wanted", ["gamma", "data"])
+@pytest.mark.parametrize("shape", [(4,), (2,), (3, 2), (1,)], ids=str)
+def test_gamma_may_not_change_its_shape_before_the_gradient(node, shape, wanted):
+    x, gamma = numbers(0).requires_grad_(), torch.ones(3).requires_grad_()
+    y = leaky_relu(x, gamma, "prelu")
+    gamma.data = torch.ones(shape)
+    with pytest.raises(RuntimeError, match="gamma has another shape"):
+        torch.autograd.grad(y.sum(), x if wanted == "data" else gamma)
+
+
 def test_a_gradient_without_strides_of_its_own(node):
     x = numbers(0).requires_grad_()
     leaky_relu(x).sum().backward()

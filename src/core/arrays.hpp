@@ -24,6 +24,7 @@ struct TensorLibrary {
   const dlpack::ExchangeApi* api = nullptr;
   PyObject* empty_like = nullptr;
   PyObject* draw_key = nullptr;
+  bool recycles = false;  // whether `empty_like` itself takes recycled blocks
 };
 inline TensorLibrary tensor_library;
 

@@ -44,8 +44,8 @@ inline bool fills_one_piece(const Array& array, int* order) {
 inline nb::object new_tensor_like(nb::handle object, const Array& array) {
   int order[max_dims];
   const auto size = static_cast<std::size_t>(array.size() * array.item);
-  const bool recycled =
-      array.is_float() && size >= smallest_buffer && buffer_counts().limit > 0 && fills_one_piece(array, order);
+  const bool recycled = !tensor_library.recycles && array.is_float() && size >= smallest_buffer &&
+                        buffer_counts().limit > 0 && fills_one_piece(array, order);
   auto owned = recycled ? std::make_unique<OwnedTensor>() : nullptr;
   void* const memory = recycled ? take_buffer(size, false) : nullptr;
   if (memory == nullptr) return nb::handle(tensor_library.empty_like)(object);
@@ -72,14 +72,14 @@ inline nb::object new_like(nb::handle object, const Array& array) {
                                      : new_tensor_like(object, array);
 }
 
-inline void register_tensors(nb::handle type, nb::handle empty_like, nb::handle draw_key) {
+inline void register_tensors(nb::handle type, nb::handle empty_like, nb::handle draw_key, bool recycles) {
   const nb::object capsule = type.attr("__dlpack_c_exchange_api__");
   const auto* api = static_cast<const dlpack::ExchangeApi*>(PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api"));
   if (api == nullptr) throw nb::python_error();
   require(api->version.major == dlpack::major_version && api->tensor_from_object != nullptr,
           "`type` must speak version 1 of DLPack's exchange");
   tensor_library = {reinterpret_cast<PyTypeObject*>(type.inc_ref().ptr()), api, empty_like.inc_ref().ptr(),
-                    draw_key.inc_ref().ptr()};
+                    draw_key.inc_ref().ptr(), recycles};
 }
 
 /// Takes the addresses of the functions in `OpenMP`, in that order.
@@ -91,7 +91,9 @@ inline void lend(std::uintptr_t parallel, std::uintptr_t thread, std::uintptr_t 
 
 inline void define_tensors(nb::module_& m) {
   m.def("register_tensors", &register_tensors, nb::arg("type"), nb::arg("empty_like"), nb::arg("draw_key"),
-        "Tell a library's type of tensors, its function that makes one like another, and one that draws a key.");
+        nb::arg("recycles"),
+        "Tell a library's type of tensors, its function that makes one like another, one that draws a key, and whether "
+        "the first takes recycled blocks.");
   m.def("lend_threads", &lend, nb::arg("parallel"), nb::arg("thread"), nb::arg("threads"), nb::arg("most_threads"),
         "Tell the addresses of GOMP_parallel and omp_get_thread_num, _num_threads and _max_threads, for work on "
         "tensors.");

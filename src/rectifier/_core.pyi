@@ -16,9 +16,9 @@ def set_buffer_limit(bytes: int | None) -> None:
 def release_buffers() -> int:
     """Free the kept blocks; returns their bytes."""
 
-def register_tensors(type: object, empty_like: object, draw_key: object) -> None:
+def register_tensors(type: object, empty_like: object, draw_key: object, recycles: bool) -> None:
     """
-    Tell a library's type of tensors, its function that makes one like another, and one that draws a key.
+    Tell a library's type of tensors, its function that makes one like another, one that draws a key, and whether the first takes recycled blocks.
     """
 
 def lend_threads(parallel: int, thread: int, threads: int, most_threads: int) -> None:

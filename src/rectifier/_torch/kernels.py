@@ -22,7 +22,7 @@ from .arguments import draw_word
 
 __all__ = ["Settings", "gamma_pullback", "pack_signs", "pullback", "value"]
 
-_core.register_tensors(Tensor, torch.empty_like, draw_word)
+_core.register_tensors(Tensor, torch.empty_like, draw_word, False)
 
 
 def _lend_threads() -> None:

@@ -8,6 +8,7 @@
 #include <ATen/EmptyTensor.h>
 #include <ATen/PythonTorchFunctionTLS.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/Exceptions.h>
 #include <torch/csrc/autograd/forward_grad.h>
@@ -81,6 +82,33 @@ struct Seen : Elements {
   }
 };
 
+/// Gamma or its gradient with as many axes as the data: where `tensor.view(wanted)` would cost a pass through PyTorch's
+/// dispatcher, and there are three of them in prelu's gradient.
+struct LinedUp : Seen {
+  LinedUp(const Tensor& tensor, const std::vector<std::int64_t>& wanted, bool written = false)
+      : Seen(tensor, written), steps(wanted.size()) {
+    int d = 0;
+    const auto pass_ones = [&] {
+      while (d < dims && shape[d] == 1) ++d;
+    };
+    for (std::size_t k = 0; k < wanted.size(); ++k) {
+      if (wanted[k] == 1) continue;
+      pass_ones();
+      TORCH_CHECK(d < dims && shape[d] == wanted[k], "gamma has another shape than in the forward pass");
+      steps[k] = strides[d++];
+    }
+    pass_ones();
+    TORCH_CHECK(d == dims, "gamma has another shape than in the forward pass");
+    dims = static_cast<int>(wanted.size());
+    shape = wanted.data();
+    strides = steps.data();
+  }
+  LinedUp(const LinedUp&) = delete;
+  LinedUp& operator=(const LinedUp&) = delete;
+
+  std::vector<std::int64_t> steps;
+};
+
 /// Gamma's shape with as many axes as the data, by the plain cases of gamma's rule.
 std::vector<std::int64_t> lined_up(const Tensor& gamma, std::int64_t dims, PyObject* given_axis) {
   if (gamma.numel() != 1 && gamma.dim() == dims) return gamma.sizes().vec();
@@ -91,12 +119,23 @@ std::vector<std::int64_t> lined_up(const Tensor& gamma, std::int64_t dims, PyObj
   return shape;
 }
 
-/// `_core.new_like`.
+/// Recycled blocks where they are worth it, and PyTorch's own memory elsewhere. A storage keeps its allocator, and so
+/// may grow as any other.
+struct ResultMemory final : c10::Allocator {
+  at::DataPtr allocate(std::size_t bytes) override {
+    void* const block = table->take_result(bytes);
+    if (block == nullptr) return c10::GetCPUAllocator()->allocate(bytes);
+    return {block, block, table->give_back_result, at::kCPU};
+  }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override { default_copy_data(to, from, bytes); }
+};
+
+/// An uninitialised tensor of the shape, dtype and layout of another.
 Tensor new_like(const Tensor& tensor) {
+  static auto* const memory = new ResultMemory;  // storages may outlive main()
   if (!tensor.is_non_overlapping_and_dense()) return at::empty_like(tensor);
-  void* const block = table->take_result(tensor.nbytes());
-  if (block == nullptr) return at::detail::empty_strided_cpu(tensor.sizes(), tensor.strides(), tensor.options());
-  return at::from_blob(block, tensor.sizes(), tensor.strides(), table->give_back_result, tensor.options());
+  return at::detail::empty_strided_generic(tensor.sizes(), tensor.strides(), memory,
+                                           c10::DispatchKeySet(c10::DispatchKey::CPU), tensor.scalar_type());
 }
 
 std::vector<c10::IValue> by_dispatcher(const char* name, std::vector<c10::IValue> values) {
@@ -171,25 +210,23 @@ struct RectifierBackward : Node {
       table->apply(call);
       return result;
     }
-    const Tensor aligned = slopes.view(gamma_shape);
-    const Seen view(aligned);
+    const LinedUp view(slopes, gamma_shape);
     call.gamma = &view;
     table->apply(call);
     return result;
   }
 
   void both(const Tensor& d_out, const Tensor& saved, const Tensor& slopes, bool wanted, variable_list& results) const {
-    const Tensor aligned = slopes.view(gamma_shape);
     if (wanted) results[0] = new_like(saved);
     if (saved.numel() == 0) {
       results[1] = at::zeros_like(slopes);
       return;
     }
-    const Tensor d_gamma = at::empty_like(aligned);
+    results[1] = new_like(slopes);
+    const LinedUp view(slopes, gamma_shape), d_gamma(results[1], gamma_shape, true);
     std::optional<Seen> d_data;
     if (wanted) d_data.emplace(results[0], true);
-    table->gamma_pullback(wanted ? &*d_data : nullptr, Seen(d_gamma, true), Seen(d_out), Seen(saved), Seen(aligned));
-    results[1] = d_gamma.view(slopes.sizes());
+    table->gamma_pullback(wanted ? &*d_data : nullptr, d_gamma, Seen(d_out), Seen(saved), view);
   }
 
   Tensor one_by_dispatcher(const Tensor& d_out, const Tensor& saved, const Tensor& slopes) const {
@@ -275,6 +312,13 @@ PyObject* call(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   END_HANDLE_TH_ERRORS
 }
 
+PyObject* new_like(PyObject*, PyObject* like) {
+  HANDLE_TH_ERRORS
+  const Tensor& tensor = THPVariable_Unpack(like);
+  return THPVariable_Wrap(has_memory(tensor) ? new_like(tensor) : at::empty_like(tensor));
+  END_HANDLE_TH_ERRORS
+}
+
 std::vector<std::uint64_t> numbers_of(PyObject* tuple) {
   std::vector<std::uint64_t> numbers;
   for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(tuple); ++k)
@@ -314,6 +358,7 @@ PyObject* configure(PyObject*, PyObject* arguments) {
 PyMethodDef methods[] = {
     {"call", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call)), METH_FASTCALL,
      "The operator on plain tensors of the CPU, recorded for autograd, or NotImplemented."},
+    {"new_like", new_like, METH_O, "As torch.empty_like; a large tensor of the CPU is on a recycled block."},
     {"configure", configure, METH_VARARGS, "Tell what is plain, the table of activations, and the core."},
     {nullptr, nullptr, 0, nullptr},
 };

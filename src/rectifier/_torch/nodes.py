@@ -23,6 +23,7 @@ import torch
 
 from .. import _core
 from ..parameters import ACTIVATIONS
+from .arguments import draw_word
 from .plain import KINDS, PLAIN, UNTOUCHED
 
 __all__ = ["build_nodes", "state", "use"]
@@ -85,6 +86,8 @@ def use(loaded: Any) -> None:
     if loaded is not None:
         rows = tuple((row.name, row.formula, row.has_gamma, row.is_random) for row in ACTIVATIONS.values())
         loaded.configure(_core.kernel_table(), _core.call, rows, tuple(KINDS), tuple(PLAIN), tuple(UNTOUCHED))
+    new_like, recycles = (torch.empty_like, False) if loaded is None else (loaded.new_like, True)
+    _core.register_tensors(torch.Tensor, new_like, draw_word, recycles)
     module, call = loaded, getattr(loaded, "call", None)
     _state = "not in use" if loaded is None else "in use"
 
