@@ -128,8 +128,8 @@ def main() -> None:
         table("float", 15, 2, 1, "14.75", (5, 11, 10)),
         table("double", 41, 4, 2, "39.25", (9, 23, 21)),
         "\n" + TANH_HEADER,
-        tanh_table("float", 8, "11", 40, 6, 6),
-        tanh_table("double", 17, "21.75", 96, 8, 11),
+        tanh_table("float", 4, "11", 40, 6, 6),
+        tanh_table("double", 12, "21.75", 96, 8, 11),
     ]
     TARGET.write_text("\n".join(parts))
 

@@ -20,7 +20,9 @@ __all__ = [
     "Formula",
     "bits_of",
     "differentiated",
+    "horner",
     "polynomial",
+    "power_next_to",
     "power_of_two",
     "scale",
     "two_sum",
@@ -66,6 +68,14 @@ def polynomial(coefficients: tuple[float, ...], x: Any) -> Any:
     return (result * x + second) * x + first
 
 
+def horner(coefficients: tuple[float, ...], x: Any) -> Any:
+    """The polynomial by the fewest operations, one after the other."""
+    result = jnp.asarray(coefficients[-1], x.dtype)
+    for c in coefficients[-2::-1]:
+        result = result * x + c
+    return result
+
+
 def bits_of(x: Any) -> tuple[Any, int, int]:
     """The integer type as wide as x's float, the bits of its fraction, and the bias of its exponent."""
     return (np.int32, 23, 127) if x.dtype == np.float32 else (np.int64, 52, 1023)
@@ -88,6 +98,14 @@ def whole_of(x: Any) -> tuple[Any, Any]:
     shifted = x + magic
     bits = lax.bitcast_convert_type(shifted, integer)
     return bits - ((2 * (fraction + bias) + 1) << (fraction - 1)), magic - shifted
+
+
+def power_next_to(x: Any, more: int) -> tuple[Any, Any]:
+    """2**(k + more) for the integer k next to x, and -k, both in the type of x; as in `whole_of` and `power_of_two`."""
+    integer, fraction, bias = bits_of(x)
+    magic = 1.5 * 2.0**fraction + (bias + more)
+    shifted = x + magic
+    return lax.bitcast_convert_type(lax.bitcast_convert_type(shifted, integer) << fraction, x.dtype), magic - shifted
 
 
 def power_of_two(k: Any, like: Any, more: int = 0) -> Any:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
-from jax import lax
 
-from .jax_arithmetic import Formula, bits_of, differentiated, polynomial, power_of_two, whole_of
+from .jax_arithmetic import Formula, bits_of, differentiated, horner, power_next_to
 from .jax_tables import TANH_TABLES
 
 __all__ = ["gelu_tanh"]
@@ -22,46 +21,32 @@ def _clipped(x: Any) -> Any:
     return jnp.clip(x, -limit, limit)
 
 
-def _cut(a: Any, kept: int) -> Any:
-    """a with so many bits after the first."""
-    integer, fraction, _ = bits_of(a)
-    return lax.bitcast_convert_type(lax.bitcast_convert_type(a, integer) & (-1 << (fraction - kept)), a.dtype)
+def _power(t: Any, more: int) -> tuple[Any, Any]:
+    """2**(k + more) for an integer k, and r with exp(-v(t)) = 2**k * 2**(r / period), |r| <= period / 2.
 
-
-def _rounded(a: Any, kept: int) -> Any:
-    integer, fraction, _ = bits_of(a)
-    half = 1 << (fraction - kept - 1)
-    return _cut(lax.bitcast_convert_type(lax.bitcast_convert_type(a, integer) + half, a.dtype), kept)
-
-
-def _exponent(c: Any) -> tuple[Any, Any]:
-    """The integer k and f with k + f = -v(c) / log(2), |f| <= 1 / 2.
-
-    Each product stands next to the sum that it may be fused with, and is not used again.
+    t is a node and a little more. The cubic of the node is exact, and so is what k periods leave of it.
     """
-    table = TANH_TABLES[c.dtype]
-    cubic = table.cubic_high + table.cubic_low
-    factor = table.linear_high + cubic * (c * c)
-    k, minus_k = whole_of(c * factor)
-    upper, factor = _rounded(c, table.kept[0]), _cut(factor, table.kept[1])
-    lower, squared = c - upper, upper * upper
-    factor_rest = ((table.linear_high - factor) + table.cubic_high * squared) + (
-        (table.linear_low + table.cubic_low * squared) + cubic * (lower * (c + upper))
-    )
-    return k, ((upper * factor + minus_k) + c * factor_rest) + lower * factor
+    table = TANH_TABLES[t.dtype]
+    magic = 1.5 * 2.0 ** bits_of(t)[1] * table.step
+    node = magic - (t + magic)  # with the sign changed
+    slope = node * node + table.linear_high
+    upper = node * slope
+    lower = (t + node) * (slope + t * (t - node)) + t * table.linear_low
+    power, minus_k = power_next_to((upper - lower) * table.rate, more)
+    return power, ((upper + minus_k * table.period_high) - lower) + minus_k * table.period_low
 
 
-def _change(f: Any) -> Any:
-    """2**f - 1."""
-    return f * polynomial(TANH_TABLES[f.dtype].exp2, f)
+def _change(r: Any) -> Any:
+    """2**(r / period) - 1."""
+    return r * horner(TANH_TABLES[r.dtype].exp2, r)
 
 
 def _gelu_tanh(x: Any, _: Any) -> Any:
     """x / (1 + exp(-v(x))). What it divides by is scaled: the result is a normal number beyond where that overflows."""
     table = TANH_TABLES[x.dtype]
     c = jnp.where(x < -table.limit, -table.limit, x)
-    k, f = _exponent(c)
-    scaled = (1 + _change(f)) * power_of_two(k, x, -table.shift) + 2.0**-table.shift
+    power, r = _power(c, -table.shift)
+    scaled = (1 + _change(r)) * power + 2.0**-table.shift
     return jnp.where(x > table.far, x, c / scaled * 2.0**-table.shift)
 
 
@@ -69,29 +54,25 @@ def _gelu_tanh_derivative(x: Any, _: Any) -> Any:
     """1 - G(x) for x > 0, and G(-x) elsewhere: G(t) = e * (1 + e - t * v'(t)) / (1 + e)**2, e = exp(-v(t)).
 
     The factor in brackets is zero at the root; written from there, its two terms have one sign and nothing cancels but
-    next to it, where the exponent is written from there too.
+    next to it, where the exponent is written from there too. All three are scaled by powers of `one`: e would underflow
+    before the result does.
     """
     table, t = TANH_TABLES[x.dtype], jnp.abs(x)
     t = jnp.where(t > table.limit, table.limit, t)
-    shift = _shift(x)
+    one = 2.0**table.shift
     distance = table.root - t
     near = jnp.abs(distance) <= table.near
-    k, f = _exponent(t)
-    change = _change(jnp.where(near, distance * _quadratic(table.secant, t), f))
-    scaled = jnp.where(near, table.at_root * 2.0**shift, power_of_two(k, x, shift))
-    power = scaled * 2.0**-shift
-    e = power + power * change
-    larger = distance * _quadratic(table.mean, t)
-    rise = power * change + (power - table.at_root) + table.at_zero
+    power, r = _power(t, table.shift)
+    power = jnp.where(near, table.at_root * one, power)
+    change = _change(jnp.where(near, distance * horner(table.secant, t), r))
+    risen = power * change
+    e = power + risen
+    larger = distance * horner(tuple(c * one for c in table.mean), t)
+    rise = risen + (power - table.at_root * one) + table.at_zero * one
     # (larger + rise) * (1 + change): the smaller terms are rounded before the last sum, and so count less.
-    product = (larger + (rise + (larger + rise) * change)) * scaled * 2.0**-shift
-    squared = 1 + e * (2 + e)
+    product = (larger + (rise + (larger + rise) * change)) * power
+    squared = one * one + e * (2 * one + e)
     return jnp.where(x > 0, squared - product, product) / squared
-
-
-def _quadratic(coefficients: tuple[float, ...], t: Any) -> Any:
-    first, second, third = coefficients
-    return first + t * (second + third * t)
 
 
 def _shift(x: Any) -> int:
@@ -101,8 +82,8 @@ def _shift(x: Any) -> int:
 
 def _exponential(x: Any) -> tuple[Any, Any]:
     """exp(-v(|x|)), and the same times 2**shift, which is not subnormal."""
-    k, f = _exponent(jnp.abs(x))
-    scaled = (1 + _change(f)) * power_of_two(k, x, _shift(x))
+    power, r = _power(jnp.abs(x), _shift(x))
+    scaled = (1 + _change(r)) * power
     return scaled * 2.0 ** -_shift(x), scaled
 
 

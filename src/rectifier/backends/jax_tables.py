@@ -163,23 +163,24 @@ TABLES[np.dtype(np.float64)] = Table(
 
 
 class TanhTable(NamedTuple):
-    """gelu_tanh is x / (1 + e(x)), e = exp(-v) = 2**(linear * t + cubic * t**3); high parts have few digits."""
+    """gelu_tanh is x / (1 + e(x)), e = exp(-v) = 2**(-p / period), p(t) = t**3 + linear * t."""
 
-    kept: tuple[int, int]  # the bits after the first that the parts of t and of linear + cubic * t * t keep
+    step: float  # nodes are its multiples; node**3 + linear_high * node is exact
     linear_high: float
     linear_low: float
-    cubic_high: float
-    cubic_low: float
+    rate: float  # 1 / period
+    period_high: float  # k * period_high is exact for every exponent k
+    period_low: float
     limit: float  # of |x|, beyond which e is zero, times v too
     shift: int  # exp(v(limit)) / 2**shift does not overflow
     far: float  # of x, beyond which 1 + e is 1
-    exp2: tuple[float, ...]  # (2**f - 1) / f, |f| <= 1 / 2
+    exp2: tuple[float, ...]  # (2**(r / period) - 1) / r, |r| <= period / 2
     # v'(t) is steepness + curvature * t * t
     steepness: float
     curvature: float
     root: float  # minus the root of the derivative, t0 rounded
     # The derivative's factor 1 + e(t) - t * v'(t) is at_zero + d * mean(t) + e(t) - at_root, d = root - t, and e(t) is
-    # at_root * 2**(d * secant(t)), which is how it is computed where |d| <= near.
+    # at_root * 2**(d * secant(t) / period), which is how it is computed where |d| <= near.
     at_zero: float
     at_root: float
     mean: tuple[float, ...]
@@ -190,22 +191,23 @@ class TanhTable(NamedTuple):
 TANH_TABLES: dict[npt.DTypeLike, TanhTable] = {}
 
 TANH_TABLES[np.dtype(np.float32)] = TanhTable(
-    kept=(7, 15),
-    linear_high=float.fromhex("-0x1.26ae000000000p+1"),
-    linear_low=float.fromhex("-0x1.84379c0000000p-16"),
-    cubic_high=float.fromhex("-0x1.a600000000000p-4"),
-    cubic_low=float.fromhex("0x1.60c22a0000000p-14"),
+    step=float.fromhex("0x1.0000000000000p-4"),
+    linear_high=float.fromhex("0x1.65d0000000000p+4"),
+    linear_low=float.fromhex("0x1.2f6ed00000000p-11"),
+    rate=float.fromhex("0x1.a5a7d00000000p-4"),
+    period_high=float.fromhex("0x1.36da000000000p+3"),
+    period_low=float.fromhex("-0x1.5494460000000p-16"),
     limit=float.fromhex("0x1.6000000000000p+3"),
     shift=40,
     far=float.fromhex("0x1.8000000000000p+2"),
-    # relative error 2^-28.3
+    # relative error 2^-27.9
     exp2=(
-        float.fromhex("0x1.62e4300000000p-1"),
-        float.fromhex("0x1.ebfbdc0000000p-3"),
-        float.fromhex("0x1.c6af760000000p-5"),
-        float.fromhex("0x1.3b2dce0000000p-7"),
-        float.fromhex("0x1.5f0c320000000p-10"),
-        float.fromhex("0x1.4182100000000p-13"),
+        float.fromhex("0x1.2444f40000000p-4"),
+        float.fromhex("0x1.4dad5e0000000p-9"),
+        float.fromhex("0x1.fbec7a0000000p-15"),
+        float.fromhex("0x1.21ef820000000p-20"),
+        float.fromhex("0x1.0a775e0000000p-26"),
+        float.fromhex("0x1.9816540000000p-33"),
     ),
     steepness=float.fromhex("0x1.9884540000000p+0"),
     curvature=float.fromhex("0x1.b6676c0000000p-3"),
@@ -218,35 +220,36 @@ TANH_TABLES[np.dtype(np.float32)] = TanhTable(
         float.fromhex("0x1.b6676c0000000p-3"),
     ),
     secant=(
-        float.fromhex("0x1.2e24b20000000p+1"),
-        float.fromhex("0x1.3d478e0000000p-4"),
-        float.fromhex("0x1.a5a7d00000000p-4"),
+        float.fromhex("0x1.6ee1880000000p+4"),
+        float.fromhex("0x1.8142a00000000p-1"),
+        float.fromhex("0x1.0000000000000p+0"),
     ),
     near=float.fromhex("0x1.8000000000000p-3"),
 )
 
 TANH_TABLES[np.dtype(np.float64)] = TanhTable(
-    kept=(16, 35),
-    linear_high=float.fromhex("-0x1.26aec21bc0000p+1"),
-    linear_low=float.fromhex("-0x1.ceb2976942cdap-36"),
-    cubic_high=float.fromhex("-0x1.a5a7c00000000p-4"),
-    cubic_low=float.fromhex("-0x1.eeae552f2371bp-25"),
+    step=float.fromhex("0x1.0000000000000p-12"),
+    linear_high=float.fromhex("0x1.65d25ee000000p+4"),
+    linear_low=float.fromhex("-0x1.3093f01586cc7p-27"),
+    rate=float.fromhex("0x1.a5a7cf7572a98p-4"),
+    period_high=float.fromhex("0x1.36d9d56d78000p+3"),
+    period_low=float.fromhex("-0x1.5b6f6379857f9p-38"),
     limit=float.fromhex("0x1.5c00000000000p+4"),
     shift=96,
     far=float.fromhex("0x1.0000000000000p+3"),
-    # relative error 2^-57.7
+    # relative error 2^-57.9
     exp2=(
-        float.fromhex("0x1.62e42fefa39efp-1"),
-        float.fromhex("0x1.ebfbdff82c59dp-3"),
-        float.fromhex("0x1.c6b08d704a0cdp-5"),
-        float.fromhex("0x1.3b2ab6fba0f0ep-7"),
-        float.fromhex("0x1.5d87fe78b5134p-10"),
-        float.fromhex("0x1.4309130ca3576p-13"),
-        float.fromhex("0x1.ffcbfbf3807d2p-17"),
-        float.fromhex("0x1.62bfcc293fa2ap-20"),
-        float.fromhex("0x1.b526153979798p-24"),
-        float.fromhex("0x1.e614c05e6ad38p-28"),
-        float.fromhex("0x1.e808f2df89221p-32"),
+        float.fromhex("0x1.2444f2a4d8b4bp-4"),
+        float.fromhex("0x1.4dad5c19dbec4p-9"),
+        float.fromhex("0x1.fbef79d39b04fp-15"),
+        float.fromhex("0x1.21f2fa0092785p-20"),
+        float.fromhex("0x1.08d296d147801p-26"),
+        float.fromhex("0x1.931f5ebc1c753p-33"),
+        float.fromhex("0x1.06fdea2b964f5p-39"),
+        float.fromhex("0x1.2c40278f99b1fp-46"),
+        float.fromhex("0x1.30b4b44fe0931p-53"),
+        float.fromhex("0x1.170af5f01d8b9p-60"),
+        float.fromhex("0x1.cd20398168cf1p-68"),
     ),
     steepness=float.fromhex("0x1.9884533d43651p+0"),
     curvature=float.fromhex("0x1.b6676bf7450f0p-3"),
@@ -259,9 +262,9 @@ TANH_TABLES[np.dtype(np.float64)] = TanhTable(
         float.fromhex("0x1.b6676bf7450f0p-3"),
     ),
     secant=(
-        float.fromhex("0x1.2e24aed4a17a5p+1"),
-        float.fromhex("0x1.3d478d95c7a9ap-4"),
-        float.fromhex("0x1.a5a7cf7572a98p-4"),
+        float.fromhex("0x1.6ee184b365b08p+4"),
+        float.fromhex("0x1.81429f9e97e4dp-1"),
+        float.fromhex("0x1.0000000000000p+0"),
     ),
     near=float.fromhex("0x1.8000000000000p-3"),
 )
