@@ -98,7 +98,7 @@ def vjp(
 
     def pullback(d_out: Any, out: Any = None) -> Tensor:
         g, target = checked_upstream(d_out, y), checked_out(out, y)
-        return outputs.write(target, functions.pullback(g, kept, None, key, settings))
+        return outputs.write(target, _pullback(g, kept, key, settings))
 
     return y, pullback
 
@@ -109,6 +109,14 @@ def _value(x: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settin
     from .._torch import distributed  # which imports torch.distributed
 
     return distributed.value(x, gamma, key, settings)
+
+
+def _pullback(d_out: Tensor, kept: Tensor, key: Tensor | None, settings: Settings) -> Tensor:
+    if type(kept).__name__ != "DTensor":
+        return functions.pullback(d_out, kept, None, key, settings)
+    from .._torch import distributed
+
+    return distributed.pullback(d_out, kept, key, settings)
 
 
 def _gamma_pullback(x: Tensor, aligned: Tensor, gamma: Tensor) -> Callable[..., Any]:
