@@ -20,6 +20,7 @@ from .._torch.arguments import (
     draw_key,
     drawn_key,
     from_numpy,
+    may_be_written,
 )
 from .._torch.kernels import Settings
 from .._torch.plain import are_plain, has_memory, records, untouched
@@ -61,7 +62,8 @@ def quick(
         return functions.record(result, data, aligned, key, _settings(call))
     if recorded:
         return NotImplemented
-    if not has_memory(out) or records(out) or not out.is_contiguous():  # an expanded one has yet to be refused
+    # An expanded one has yet to be refused.
+    if not has_memory(out) or records(out) or not out.is_contiguous() or not may_be_written(out):
         return NotImplemented
     result = _core.call(data, gamma, act_type, slope, lower, upper, training, rng, axis, out)
     if result is not NotImplemented:
