@@ -329,6 +329,28 @@ def test_compiled_without_a_graph_break(inplace, dynamic):
             assert torch.equal(mine, expected)
 
 
+@pytest.mark.parametrize(("name", "arguments"), [*CASES, ("PReLU", {"num_parameters": 4, "axis": -2})])
+def test_traced_by_torch_fx(name, arguments):
+    module = getattr(rt, name)(**arguments)
+    model = nn.Sequential(module, nn.Identity())
+    graph = pickle.loads(pickle.dumps(torch.fx.symbolic_trace(model)))
+    x = data(dtype=arguments.get("dtype", torch.float32))
+    torch.manual_seed(0)
+    expected = model(x.clone())
+    torch.manual_seed(0)
+    assert torch.equal(graph(x.clone()), expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("name", NAMES)
+def test_torchscript_says_what_to_do(name):
+    model = nn.Sequential(getattr(rt, name)())
+    with pytest.raises(TypeError, match=r"must be torch's own for TorchScript: call `rectifier.torch.revert\(model\)`"):
+        torch.jit.script(model)
+    rt.revert(model)
+    torch.jit.script(model)
+
+
 def test_errors():
     with pytest.raises(ValueError, match="`approximate` must be 'none' or 'tanh', got 'erf'"):
         rt.GELU("erf")

@@ -228,6 +228,13 @@ V = torch.zeros(2, 3)
         (lambda: leaky_relu(V.to(torch.complex64)), TypeError, "`data` must be of dtype float16.*got torch.complex64"),
         (lambda: leaky_relu(V.to(torch.float8_e5m2)), TypeError, "`data` must be of dtype float16.*got torch.float8"),
         (lambda: leaky_relu(V.to_sparse()), TypeError, "`data` must be a tensor with strides, got one with layout"),
+        (
+            lambda: leaky_relu(V, V.to_sparse(), "prelu"),
+            TypeError,
+            "`gamma` must be a tensor with strides, got one with",
+        ),
+        (lambda: leaky_relu(V, out=V.to_sparse()), TypeError, "`out` must be a tensor with strides, got one with"),
+        (lambda: vjp(V)[1](V.to_sparse()), TypeError, "`d_out` must be a tensor with strides, got one with layout"),
         (lambda: leaky_relu(V, V[:, :2], "prelu"), ValueError, "`gamma` must align"),
         (lambda: leaky_relu(V, "word", "prelu"), TypeError, "`gamma` must be an array of real numbers, got str"),
         (lambda: leaky_relu(V, V.to("meta"), "prelu"), ValueError, "`gamma` must be on the device of `data`, cpu"),
@@ -254,6 +261,20 @@ def test_errors_in_the_projects_words(call, error, message):
 
 def in_place(x):
     return leaky_relu(x, out=x)
+
+
+def test_what_inference_mode_has_made_is_not_written_outside_of_it():
+    with torch.inference_mode():
+        inside = numbers(13)
+        expected = leaky_relu(inside)
+        assert torch.equal(in_place(inside.clone()), expected)
+        other = inside.clone()
+    with pytest.raises(RuntimeError, match="Inplace update to inference tensor outside InferenceMode"):
+        other.mul_(2)
+    for out in (inside, inside.transpose(0, 1)):  # the quick way, and the other one
+        with pytest.raises(ValueError, match="`out` must not be a tensor of inference mode outside of it"):
+            in_place(out)
+        assert torch.equal(inside, numbers(13))
 
 
 def test_rectifier_torch_has_the_functions():

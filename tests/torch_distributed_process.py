@@ -14,7 +14,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import Partial, Replicate, Shard, distribute_tensor
 
 import rectifier
-from rectifier import leaky_relu
+from rectifier import leaky_relu, vjp
 
 SHAPE = (5, 6, 3)
 
@@ -50,6 +50,10 @@ def check_slopes(mesh):
             assert torch.equal(y.full_tensor(), leaky_relu(whole, rng=7, **keywords))
             y.sum().backward()
             assert torch.equal(x.grad.full_tensor(), -y.detach().full_tensor())
+            _, pullback = vjp(x.detach(), rng=7, **keywords)
+            for upstream in (placement, Replicate()):
+                d_x = pullback(distribute_tensor(torch.ones(SHAPE), mesh, [upstream]))
+                assert torch.equal(d_x.full_tensor(), -y.detach().full_tensor())
             drawn = leaky_relu(x.detach(), **keywords).full_tensor()
             first = drawn.clone()
             dist.broadcast(first, 0)

@@ -23,6 +23,7 @@ __all__ = [
     "draw_key",
     "draw_word",
     "drawn_key",
+    "may_be_written",
 ]
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
@@ -62,8 +63,7 @@ def drawn_key() -> Tensor:
 
 def checked_data(data: Tensor) -> Tensor:
     """The data as floats: integers and bools become torch's default dtype, as in torch's own functions."""
-    if data.layout is not torch.strided:
-        raise TypeError(f"`data` must be a tensor with strides, got one with layout {data.layout}")
+    _check_layout("data", data)
     return data if data.dtype in FLOATS else _as_floats("data", data)
 
 
@@ -83,6 +83,7 @@ def checked_gamma(data: Tensor, gamma: Any, axis: Any) -> Tensor:
             gamma = torch.as_tensor(known, device=data.device)
         except (TypeError, ValueError, RuntimeError) as error:
             raise TypeError(f"`gamma` must be an array of real numbers, got {type(gamma).__name__}: {error}") from None
+    _check_layout("gamma", gamma)
     if gamma.device != data.device:
         raise ValueError(f"`gamma` must be on the device of `data`, {data.device}, got {gamma.device}")
     if gamma.dtype not in FLOATS:
@@ -103,6 +104,7 @@ def checked_out(out: Any, like: Tensor, name: str = "out") -> Any:
         return None
     if not isinstance(out, Tensor):
         raise TypeError(f"`{name}` must be a tensor or None, got {type(out).__name__}")
+    _check_layout(name, out)
     if out.shape != like.shape:
         raise ValueError(f"`{name}` must have shape {tuple(like.shape)}, got {tuple(out.shape)}")
     if out.dtype != like.dtype:
@@ -111,7 +113,14 @@ def checked_out(out: Any, like: Tensor, name: str = "out") -> Any:
         raise ValueError(f"`{name}` must be on the device {like.device}, got {out.device}")
     if any(step == 0 and size > 1 for size, step in zip(out.shape, out.stride(), strict=True)):
         raise ValueError(f"`{name}` must have memory for each element, got an expanded tensor")
+    if not may_be_written(out):
+        raise ValueError(f"`{name}` must not be a tensor of inference mode outside of it")
     return out
+
+
+def may_be_written(out: Tensor) -> bool:
+    """Whether torch lets this tensor be overwritten here: what inference mode has made counts no changes."""
+    return torch.compiler.is_dynamo_compiling() or not out.is_inference() or torch.is_inference_mode_enabled()
 
 
 def checked_upstream(d_out: Any, like: Tensor) -> Tensor:
@@ -121,11 +130,17 @@ def checked_upstream(d_out: Any, like: Tensor) -> Tensor:
             d_out = torch.as_tensor(d_out, device=like.device)
         except (TypeError, ValueError, RuntimeError) as error:
             raise TypeError(f"`d_out` must be an array of real numbers, got {type(d_out).__name__}: {error}") from None
+    _check_layout("d_out", d_out)
     if d_out.dtype not in FLOATS:
         d_out = _as_floats("d_out", d_out)
     if d_out.shape != like.shape:
         raise ValueError(f"`d_out` must have shape {tuple(like.shape)}, got {tuple(d_out.shape)}")
     return cast(Tensor, d_out if d_out.dtype == like.dtype else d_out.to(like.dtype))
+
+
+def _check_layout(name: str, tensor: Tensor) -> None:
+    if tensor.layout is not torch.strided:
+        raise TypeError(f"`{name}` must be a tensor with strides, got one with layout {tensor.layout}")
 
 
 def _as_floats(name: str, tensor: Tensor) -> Tensor:

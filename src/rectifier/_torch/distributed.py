@@ -17,7 +17,7 @@ from torch.distributed.tensor.experimental import register_sharding
 from . import functions
 from .kernels import Settings
 
-__all__ = ["value"]
+__all__ = ["pullback", "value"]
 
 
 def value(data: Any, gamma: Tensor | None, key: Tensor | None, settings: Settings) -> Tensor:
@@ -26,14 +26,38 @@ def value(data: Any, gamma: Tensor | None, key: Tensor | None, settings: Setting
         gamma = DTensor.from_local(gamma, data.device_mesh, [Replicate()] * data.device_mesh.ndim, run_check=False)
     if key is None:
         return functions.value(data, gamma, None, settings)
-    placements = [Replicate() if placement.is_partial() else placement for placement in data.placements]
-    data = data.redistribute(placements=placements)
-    _, offsets = compute_local_shape_and_global_offset(data.shape, data.device_mesh, placements)
+    data = _without_sums(data)
+    part = functions.value(data.to_local(), None, _agreed(key, data), _of_part(data, settings))
+    return _whole(part, data)
+
+
+def pullback(d_out: Any, kept: Any, key: Tensor | None, settings: Settings) -> Tensor:
+    """d_out times the derivative of an activation without gamma, sharded as what is kept is."""
+    if key is None:
+        return functions.pullback(d_out, kept, None, None, settings)
+    kept = _without_sums(kept)
+    d_out = d_out.redistribute(placements=kept.placements)
+    settings = _of_part(kept, settings)
+    part = functions.pullback(d_out.to_local(), kept.to_local(), None, _agreed(key, kept), settings)
+    return _whole(part, kept)
+
+
+def _without_sums(data: Any) -> Any:
+    """The data with sums that are still to be made made."""
+    return data.redistribute(placements=[Replicate() if one.is_partial() else one for one in data.placements])
+
+
+def _of_part(data: Any, settings: Settings) -> Settings:
+    """The settings for the part of the data that is here."""
+    _, offsets = compute_local_shape_and_global_offset(data.shape, data.device_mesh, data.placements)
     steps = (*(data.shape[axis + 1 :].numel() for axis in range(data.ndim)),)
     first = sum(offset * step for offset, step in zip(offsets, steps, strict=True))
-    part = functions.value(data.to_local(), None, _agreed(key, data), settings._replace(first=first, steps=steps))
+    return settings._replace(first=first, steps=steps)
+
+
+def _whole(part: Tensor, like: Any) -> Tensor:
     whole: Tensor = DTensor.from_local(
-        part, data.device_mesh, placements, run_check=False, shape=data.shape, stride=data.stride()
+        part, like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
     )
     return whole
 

@@ -20,6 +20,7 @@ from .._torch.arguments import (
     draw_key,
     drawn_key,
     from_numpy,
+    may_be_written,
 )
 from .._torch.kernels import Settings
 from .._torch.plain import are_plain, has_memory, records, untouched
@@ -61,7 +62,8 @@ def quick(
         return functions.record(result, data, aligned, key, _settings(call))
     if recorded:
         return NotImplemented
-    if not has_memory(out) or records(out) or not out.is_contiguous():  # an expanded one has yet to be refused
+    # An expanded one has yet to be refused.
+    if not has_memory(out) or records(out) or not out.is_contiguous() or not may_be_written(out):
         return NotImplemented
     result = _core.call(data, gamma, act_type, slope, lower, upper, training, rng, axis, out)
     if result is not NotImplemented:
@@ -98,7 +100,7 @@ def vjp(
 
     def pullback(d_out: Any, out: Any = None) -> Tensor:
         g, target = checked_upstream(d_out, y), checked_out(out, y)
-        return outputs.write(target, functions.pullback(g, kept, None, key, settings))
+        return outputs.write(target, _pullback(g, kept, key, settings))
 
     return y, pullback
 
@@ -109,6 +111,14 @@ def _value(x: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Settin
     from .._torch import distributed  # which imports torch.distributed
 
     return distributed.value(x, gamma, key, settings)
+
+
+def _pullback(d_out: Tensor, kept: Tensor, key: Tensor | None, settings: Settings) -> Tensor:
+    if type(kept).__name__ != "DTensor":
+        return functions.pullback(d_out, kept, None, key, settings)
+    from .._torch import distributed
+
+    return distributed.pullback(d_out, kept, key, settings)
 
 
 def _gamma_pullback(x: Tensor, aligned: Tensor, gamma: Tensor) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from ..operator import leaky_relu
 
@@ -20,7 +20,29 @@ def _activate(x: Tensor, inplace: bool, act_type: str, **parameters: Any) -> Ten
     return result
 
 
-class LeakyReLU(nn.LeakyReLU):
+def _prelu(x: Tensor, weight: Tensor, axis: int | tuple[int, ...] | None) -> Tensor:
+    if axis is None and weight.numel() != 1:
+        axis = tuple(range(1, 1 + weight.dim()))
+    result: Tensor = leaky_relu(x, weight, "prelu", axis=axis)
+    return result
+
+
+# One node each in a graph of torch.fx, whose proxies nothing can look into.
+fx.wrap("_activate")
+fx.wrap("_prelu")
+
+
+class _NoScript:
+    """What TorchScript asks a module for first."""
+
+    def __prepare_scriptable__(self) -> Any:
+        raise TypeError(
+            f"`{self}` must be torch's own for TorchScript: call `rectifier.torch.revert(model)` first, "
+            "or use torch.jit.trace, torch.compile or torch.export"
+        )
+
+
+class LeakyReLU(nn.LeakyReLU, _NoScript):
     """x where x > 0, and negative_slope · x elsewhere.
 
     Parameters
@@ -48,7 +70,7 @@ class LeakyReLU(nn.LeakyReLU):
         return _activate(input, self.inplace, "leaky", slope=self.negative_slope)
 
 
-class ELU(nn.ELU):
+class ELU(nn.ELU, _NoScript):
     """x where x > 0, and alpha · (exp(x) − 1) elsewhere (Clevert et al., arXiv:1511.07289).
 
     Parameters
@@ -76,7 +98,7 @@ class ELU(nn.ELU):
         return _activate(input, self.inplace, "elu", slope=self.alpha)
 
 
-class SELU(nn.SELU):
+class SELU(nn.SELU, _NoScript):
     """λ · x where x > 0, and λ · α · (exp(x) − 1) elsewhere (Klambauer et al., arXiv:1706.02515).
 
     Parameters
@@ -101,7 +123,7 @@ class SELU(nn.SELU):
         return _activate(input, self.inplace, "selu")
 
 
-class GELU(nn.GELU):
+class GELU(nn.GELU, _NoScript):
     """x · Φ(x), Φ the normal distribution function (Hendrycks and Gimpel, arXiv:1606.08415).
 
     Parameters
@@ -142,7 +164,7 @@ def gelu_act_type(approximate: str) -> str:
     return "gelu" if approximate == "none" else "gelu_tanh"
 
 
-class PReLU(nn.PReLU):
+class PReLU(nn.PReLU, _NoScript):
     """x where x > 0, and weight · x elsewhere, the weight learnt (He et al., arXiv:1502.01852).
 
     Parameters
@@ -196,17 +218,13 @@ class PReLU(nn.PReLU):
             self.axis = axis
 
     def forward(self, input: Tensor) -> Tensor:
-        axis = self.axis
-        if axis is None and self.weight.numel() != 1:
-            axis = tuple(range(1, 1 + self.weight.dim()))
-        result: Tensor = leaky_relu(input, self.weight, "prelu", axis=axis)
-        return result
+        return _prelu(input, self.weight, self.axis)
 
     def extra_repr(self) -> str:
         return super().extra_repr() + (f", axis={self.axis}" if self.axis is not None else "")
 
 
-class RReLU(nn.RReLU):
+class RReLU(nn.RReLU, _NoScript):
     """x where x > 0, and s · x elsewhere, s random in training (Xu et al., arXiv:1505.00853).
 
     Parameters
