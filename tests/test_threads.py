@@ -195,3 +195,35 @@ def test_gamma_sums_depend_on_shape_alone(view: str, threads: None) -> None:
         d_x, d_gamma = vjp(x, gamma=GAMMA, act_type="prelu")[1](y)
         assert_same_bits(d_gamma, expected)
         assert d_x.shape == x.shape
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "leaky_relu(x)",
+        "leaky_relu(x[::2], act_type='rrelu', training=True, rng=1)",
+        "vjp(x, act_type='gelu')[1](x)",
+        "vjp(x, slope=-1.0)[1](x)",
+        "vjp(x, gamma, 'prelu')[1](x)",
+        "rectifier.rrelu_slopes(2**20, 7)",
+    ],
+)
+def test_daemon_threads_may_compute_while_the_interpreter_ends(call: str) -> None:
+    """Up to Python 3.13 they are ended by unwinding their stacks, where they ask for the GIL again."""
+    done = python(
+        f"""
+import threading, numpy as np, rectifier
+from rectifier import leaky_relu, vjp
+x, gamma = np.linspace(-1, 1, 2**20, dtype=np.float32).reshape(2**12, 2**8), np.ones(2**8, np.float32)
+computed = threading.Barrier(4)
+def compute():
+    {call}
+    computed.wait()
+    while True:
+        {call}
+for _ in range(3):
+    threading.Thread(target=compute, daemon=True).start()
+computed.wait()
+"""
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -17,6 +17,7 @@
 #include "quick.hpp"
 #include "result_memory.hpp"
 #include "tensors.hpp"
+#include "without_gil.hpp"
 
 using namespace rectifier;
 
@@ -57,7 +58,7 @@ void pack(nb::handle bits_, nb::handle data_) {
   const Array bits = read_array(bits_, "bits"), data = read_array(data_, "data");
   const Nest nest = prepare_packing(bits, data);
   const LentThreads lent(is_tensor(data_));
-  nb::gil_scoped_release release;
+  const WithoutGil released;
   pack_signs(nest, type_of(data, "data"), reinterpret_cast<std::uint8_t*>(bits.data));
 }
 
@@ -79,7 +80,7 @@ void draw_slopes(nb::handle out_, std::uint64_t key, double lower, double upper,
   const SlopeRange range = slope_range(key, lower, upper);
   const auto n = static_cast<std::size_t>(result.size());
   auto* slopes = reinterpret_cast<float*>(result.data);
-  nb::gil_scoped_release release;
+  const WithoutGil released;
   constexpr std::size_t share = 1 << 14;
   auto body = [&](std::size_t task) {
     const std::size_t from = task * share, count = n - from < share ? n - from : share;
@@ -120,6 +121,7 @@ int import_numpy() {
 
 NB_MODULE(_core, m) {
   if (import_numpy() < 0) throw nb::python_error();
+  nb::set_leak_warnings(false);  // a pullback in a daemon thread, or in a cycle, may live to the very end
   m.doc() = "The compiled kernels; use `rectifier` instead.";
   define_result_memory(m);
   define_tensors(m);

@@ -9,6 +9,7 @@
 #include "gamma_gradient.hpp"
 #include "quick.hpp"
 #include "result_memory.hpp"
+#include "without_gil.hpp"
 
 namespace rectifier {
 
@@ -17,7 +18,7 @@ template <class Body>
 void release_and(std::size_t n, const Body& body) {
   constexpr std::size_t release_gil_from = 8192;  // below, giving up the GIL costs more than the work
   if (n < release_gil_from) return body();
-  nb::gil_scoped_release release;
+  const WithoutGil released;
   body();
 }
 
