@@ -20,8 +20,12 @@ constexpr std::ptrdiff_t short_row = 64;     // rows up to this length have a la
 constexpr std::ptrdiff_t most_kept = 1024;   // kept elements of one task
 constexpr std::ptrdiff_t most_lanes = 4096;  // their lanes
 constexpr std::ptrdiff_t task_elements = 1 << 16;
+constexpr std::ptrdiff_t most_run = 32;  // blocks of one task
+constexpr std::ptrdiff_t turned_bytes = 1 << 17;  // room for what is turned at a time
+constexpr std::ptrdiff_t step_rows = 16;          // rows of it that are read by whole lines
 
-/// The groups of axes, and how the sums are cut into tasks. A task is one block of a few kept elements.
+/// The groups of axes, and how the sums are cut into tasks. A task is one block of a few kept elements; or a run of
+/// blocks, where the memory lies across the rows and a line of it has elements of many blocks.
 class GammaPlan {
  protected:
   explicit GammaPlan(const GammaPass& pass) : pass_(pass) {
@@ -39,6 +43,8 @@ class GammaPlan {
   std::ptrdiff_t total_ = 1, kept_size_ = 1, reduced_size_ = 1, rows_ = 1;
   std::ptrdiff_t segments_ = 1, block_rows_ = 1, blocks_ = 1;
   std::ptrdiff_t chunk_ = 1, chunks_ = 1, run_of_chunks_ = 1, chunk_runs_ = 1, tasks_ = 1;
+  std::ptrdiff_t run_of_blocks_ = 1, block_runs_ = 1;  // of one row
+  bool turned_ = false;
   enum { along, across, joint } loop_ = along;
   std::ptrdiff_t lanes_ = 1;
 
@@ -94,12 +100,13 @@ class GammaPlan {
       loop_ = reduced_size_ > short_row ? along : joint;
     }
     lanes_ = reduced_size_ > short_row ? static_cast<std::ptrdiff_t>(sum_lanes) : reduced_size_;
+    choose_runs();
     const std::ptrdiff_t in_block =
-        (segments_ > 1 ? block_length : reduced_size_) * (rows_ < block_rows_ ? rows_ : block_rows_);
+        run_of_blocks_ * (segments_ > 1 ? block_length : reduced_size_) * (rows_ < block_rows_ ? rows_ : block_rows_);
     chunk_ = loop_ == along ? task_elements / in_block : most_kept;
     // Across, the sums are written again for every row: they should leave room in the nearest cache.
     const std::ptrdiff_t room = loop_ == across ? most_lanes / 2 : most_lanes;
-    if (chunk_ > room / lanes_) chunk_ = room / lanes_;
+    if (chunk_ > room / (lanes_ * run_of_blocks_)) chunk_ = room / (lanes_ * run_of_blocks_);
     if (chunk_ > kept_size_) chunk_ = kept_size_;
     if (chunk_ < 1) chunk_ = 1;
     while (loop_ == across && chunk_ > 64 && blocks_ * ((kept_size_ + chunk_ - 1) / chunk_) < 8) chunk_ /= 2;
@@ -107,7 +114,27 @@ class GammaPlan {
     run_of_chunks_ = task_elements / 4 / (in_block * chunk_);
     if (run_of_chunks_ < 1) run_of_chunks_ = 1;
     chunk_runs_ = (chunks_ + run_of_chunks_ - 1) / run_of_chunks_;
-    tasks_ = outer_kept_.size() * blocks_ * chunk_runs_;
+    tasks_ = outer_kept_.size() * (blocks_ / segments_) * block_runs_ * chunk_runs_;
+  }
+
+  /// Whether all arrays lie along the second last axis of the group.
+  bool is_turned() const {
+    const int d = reduced_.dims - 2;
+    if (loop_ != along || d < 0 || reduced_.shape[d + 1] * item_ > turned_bytes / 4) return false;
+    for (Part p : {part_dx, part_upstream, part_input})
+      if ((p != part_dx || pass_.wants_dx) && reduced_.strides[p][d] != item_) return false;
+    return true;
+  }
+
+  /// As many blocks as whole lines of memory need, and no fewer than leave each of several threads its share.
+  void choose_runs() {
+    turned_ = is_turned();
+    block_runs_ = segments_;
+    if (!turned_) return;
+    const std::ptrdiff_t cols = reduced_.shape[reduced_.dims - 1];
+    run_of_blocks_ = std::max((step_rows * cols + block_length - 1) / block_length, std::min(segments_ / 32, most_run));
+    run_of_blocks_ = std::min(run_of_blocks_, segments_);
+    block_runs_ = (segments_ + run_of_blocks_ - 1) / run_of_blocks_;
   }
 };
 
