@@ -196,7 +196,20 @@ LAYOUTS = {
 # rows of 512 and of a quarter of the room.
 @pytest.mark.parametrize(
     "shape",
-    [(3, 4), (7, 9), (65, 8), (15, 16), (33, 32), (129, 48), (130, 64), (300, 31), (9, 512), (17, 528), (2, 4112), (21, 8192)],
+    [
+        (3, 4),
+        (7, 9),
+        (65, 8),
+        (15, 16),
+        (33, 32),
+        (129, 48),
+        (130, 64),
+        (300, 31),
+        (9, 512),
+        (17, 528),
+        (2, 4112),
+        (21, 8192),
+    ],
     ids=str,
 )
 def test_layouts_with_sums_that_are_exact(cpu_target, dtype, layout, axis, shape):

@@ -146,15 +146,15 @@ class GammaGradient : GammaPieces {
 
   void pull_turned(const std::ptrdiff_t (&base)[part_count], std::ptrdiff_t i, std::ptrdiff_t n, double gamma) const {
     const auto stride = [this](Part p) { return reduced_.strides[p][reduced_.dims - 1]; };
-    reduced_.tiles(part_dx, i, n,
-                   [&](std::ptrdiff_t, std::ptrdiff_t rows, std::ptrdiff_t, std::ptrdiff_t cols, std::ptrdiff_t,
-                       std::ptrdiff_t done) {
-                     const auto at = [&](Part p) { return base_[p] + base[p] + reduced_.offset(p, i + done); };
-                     kernels_.pull_rows[pass_.type](
-                         at(part_dx), at(part_upstream), at(part_input), gamma, static_cast<std::size_t>(rows),
-                         {static_cast<std::size_t>(cols), stride(part_dx), stride(part_upstream), stride(part_input), 0,
-                          1});
-                   });
+    reduced_.tiles(
+        part_dx, i, n,
+        [&](std::ptrdiff_t, std::ptrdiff_t rows, std::ptrdiff_t, std::ptrdiff_t cols, std::ptrdiff_t,
+            std::ptrdiff_t done) {
+          const auto at = [&](Part p) { return base_[p] + base[p] + reduced_.offset(p, i + done); };
+          kernels_.pull_rows[pass_.type](
+              at(part_dx), at(part_upstream), at(part_input), gamma, static_cast<std::size_t>(rows),
+              {static_cast<std::size_t>(cols), stride(part_dx), stride(part_upstream), stride(part_input), 0, 1});
+        });
   }
 
   void sum_across(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {

@@ -20,7 +20,7 @@ constexpr std::ptrdiff_t short_row = 64;     // rows up to this length have a la
 constexpr std::ptrdiff_t most_kept = 1024;   // kept elements of one task
 constexpr std::ptrdiff_t most_lanes = 4096;  // their lanes
 constexpr std::ptrdiff_t task_elements = 1 << 16;
-constexpr std::ptrdiff_t most_run = 32;  // blocks of one task
+constexpr std::ptrdiff_t most_run = 32;           // blocks of one task
 constexpr std::ptrdiff_t turned_bytes = 1 << 17;  // room for what is turned at a time
 constexpr std::ptrdiff_t step_rows = 16;          // rows of it that are read by whole lines
 
