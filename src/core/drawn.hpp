@@ -285,7 +285,8 @@ void across_pullback_loop(void* dx, const void* g, const void* x, std::uint64_t 
 template <class S>
 void draw_across(S* slopes, std::uint64_t first, const TileIndex& tile, const SlopeRange& range) {
   using V = typename Arithmetic<S>::lanes;
-  run_tile<V, cached>(Matrix<S>{slopes, tile.out}, first, tile, range, [](V slope) RECTIFIER_INLINE_LAMBDA { return slope; });
+  run_tile<V, cached>(Matrix<S>{slopes, tile.out}, first, tile, range,
+                      [](V slope) RECTIFIER_INLINE_LAMBDA { return slope; });
 }
 
 }  // namespace rectifier::RECTIFIER_TARGET

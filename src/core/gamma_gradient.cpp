@@ -14,8 +14,7 @@ namespace rectifier {
 namespace {
 
 constexpr std::ptrdiff_t piece = 1024;   // elements brought together from a scattered layout at a time
-constexpr std::ptrdiff_t turned = 2048;  // elements turned at a time, by so many rows or more
-constexpr std::ptrdiff_t step_rows = 16;
+constexpr std::ptrdiff_t turned = 2048;  // elements turned at a time, or more for whole lines of memory
 
 class GammaGradient : GammaPieces {
  public:
@@ -67,10 +66,10 @@ class GammaGradient : GammaPieces {
 
   void work(std::ptrdiff_t number, Rooms& rooms) const {
     // Of few blocks the last, which may be short, counts: a thread does all of them for its part of the sums.
-    const std::ptrdiff_t outer = number / (blocks_ * parts_), rest = number % (blocks_ * parts_);
-    const bool by_part = blocks_ <= parts_;
-    const std::ptrdiff_t part = by_part ? rest / blocks_ : rest % parts_, chunk_run = part / lane_runs_;
-    Task task = block(outer * blocks_ + (by_part ? rest % blocks_ : rest / parts_));
+    const std::ptrdiff_t outer = number / (block_tasks_ * parts_), rest = number % (block_tasks_ * parts_);
+    const bool by_part = block_tasks_ <= parts_;
+    const std::ptrdiff_t part = by_part ? rest / block_tasks_ : rest % parts_, chunk_run = part / lane_runs_;
+    Task task = blocks(outer * block_tasks_ + (by_part ? rest % block_tasks_ : rest / parts_));
     task.lanes = lanes_ / lane_runs_;
     task.lane_run = part % lane_runs_;
     task.lane = task.lane_run * task.lanes;
@@ -78,7 +77,7 @@ class GammaGradient : GammaPieces {
       task.first = c * chunk_;
       task.count = kept_size_ - task.first < chunk_ ? kept_size_ - task.first : chunk_;
       read_slopes(task, rooms);
-      std::memset(rooms.lanes, 0, sizeof(double) * static_cast<std::size_t>(task.count * lanes_));
+      std::memset(rooms.lanes, 0, sizeof(double) * static_cast<std::size_t>(task.count * task.blocks * lanes_));
       for (std::ptrdiff_t row = task.row; row < task.last_row; ++row) {
         if (loop_ == along) sum_along(task, row, rooms);
         if (loop_ == across) sum_across(task, row, rooms);
@@ -123,8 +122,8 @@ class GammaGradient : GammaPieces {
     for (std::ptrdiff_t k = 0; k < task.count; ++k) {
       for (int p = 0; p < part_count; ++p) base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
       const double gamma = slope(rooms, k);
-      if (is_turned()) {
-        sum_turned(task, base, gamma, rooms, rooms.lanes + k * lanes_);
+      if (turned_) {
+        sum_turned(task, base, gamma, rooms, rooms.lanes + k * task.blocks * lanes_);
         continue;
       }
       for (std::ptrdiff_t i = 0; i < task.length; i += step) {
@@ -140,30 +139,35 @@ class GammaGradient : GammaPieces {
   /// Sums along what was turned, and the data's gradient where it lies.
   void sum_turned(const Task& task, const std::ptrdiff_t (&base)[part_count], double gamma, Rooms& rooms,
                   double* lanes) const {
-    const int d = reduced_.dims - 1;
-    const auto strides = [&](Part p) { return reduced_.strides[p][d]; };
-    const auto add = [&](std::ptrdiff_t i, std::ptrdiff_t rows, std::ptrdiff_t cols) {
-      const auto at = [&](Part p) { return base_[p] + base[p] + reduced_.offset(p, i); };
-      const auto turn = [&](Part p, char* room) {
-        copy_tile(static_cast<std::size_t>(item_), room, cols * item_, item_, at(p), item_, strides(p), rows, cols);
-      };
-      turn(part_input, rooms.input);
-      turn(part_upstream, rooms.upstream);
-      kernels_.sum_along[pass_.type](nullptr, rooms.upstream, rooms.input, gamma, static_cast<std::size_t>(rows * cols),
-                                     lanes, cached);
-      if (pass_.wants_dx)
-        kernels_.pull_rows[pass_.type](
-            at(part_dx), at(part_upstream), at(part_input), gamma, static_cast<std::size_t>(rows),
-            {static_cast<std::size_t>(cols), strides(part_dx), strides(part_upstream), strides(part_input), 0, 1});
-    };
-    reduced_.tiles(part_input, task.from, task.length,
-                   [&](std::ptrdiff_t, std::ptrdiff_t rows, std::ptrdiff_t, std::ptrdiff_t cols, std::ptrdiff_t,
-                       std::ptrdiff_t at) {
-                     std::ptrdiff_t at_once = turned / cols / step_rows * step_rows;
-                     if (at_once < step_rows) at_once = std::min(block_length / cols, step_rows);
-                     for (std::ptrdiff_t row = 0; row < rows; row += at_once)
-                       add(task.from + at + row * cols, rows - row < at_once ? rows - row : at_once, cols);
-                   });
+    const std::ptrdiff_t cols = reduced_.shape[reduced_.dims - 1], end = task.from + task.length;
+    const std::ptrdiff_t rows = std::max(turned / cols / step_rows, std::ptrdiff_t{1}) * step_rows;
+    const std::ptrdiff_t at_once = std::min(rows * cols, turned_bytes / item_);
+    for (std::ptrdiff_t i = task.from, n; i < end; i += n) {
+      n = std::min(at_once, end - i);
+      if (cols % lanes_ == 0 && cols < n && n < end - i) n -= (i + n) % cols;  // on to the end of a row
+      collect(reduced_, part_input, base[part_input], i, n, item_, rooms.input);
+      collect(reduced_, part_upstream, base[part_upstream], i, n, item_, rooms.upstream);
+      for (std::ptrdiff_t done = 0, count; done < n; done += count) {
+        const std::ptrdiff_t past = i + done - task.from;
+        count = std::min(n - done, block_length - past % block_length);
+        kernels_.sum_along[pass_.type](nullptr, rooms.upstream + done * item_, rooms.input + done * item_, gamma,
+                                       static_cast<std::size_t>(count), lanes + past / block_length * lanes_, cached);
+      }
+      if (pass_.wants_dx) pull_turned(base, i, n, gamma);
+    }
+  }
+
+  void pull_turned(const std::ptrdiff_t (&base)[part_count], std::ptrdiff_t i, std::ptrdiff_t n, double gamma) const {
+    const auto stride = [this](Part p) { return reduced_.strides[p][reduced_.dims - 1]; };
+    reduced_.tiles(
+        part_dx, i, n,
+        [&](std::ptrdiff_t, std::ptrdiff_t rows, std::ptrdiff_t, std::ptrdiff_t cols, std::ptrdiff_t,
+            std::ptrdiff_t done) {
+          const auto at = [&](Part p) { return base_[p] + base[p] + reduced_.offset(p, i + done); };
+          kernels_.pull_rows[pass_.type](
+              at(part_dx), at(part_upstream), at(part_input), gamma, static_cast<std::size_t>(rows),
+              {static_cast<std::size_t>(cols), stride(part_dx), stride(part_upstream), stride(part_input), 0, 1});
+        });
   }
 
   void sum_across(const Task& task, std::ptrdiff_t row, Rooms& rooms) const {
@@ -226,18 +230,19 @@ class GammaGradient : GammaPieces {
     const std::ptrdiff_t lane_step = loop_ == across ? task.count : 1;
     const std::ptrdiff_t kept_step = loop_ == across ? 1 : lanes_;
     if (lanes_ == 1 && blocks_ == 1) return write_all(task, rooms.lanes);
-    for (std::ptrdiff_t k = 0; k < task.count; ++k) {
-      double lanes[short_row];
-      for (std::ptrdiff_t lane = 0; lane < task.lanes; ++lane)
-        lanes[lane] = rooms.lanes[lane * lane_step + k * kept_step];
-      const double sum = pairwise(lanes, static_cast<std::size_t>(task.lanes));
-      const std::ptrdiff_t at = task.outer * kept_size_ + task.first + k;
-      if (has_partial_sums()) {
-        partial_[static_cast<std::size_t>((at * blocks_ + task.block) * lane_runs_ + task.lane_run)] = sum;
-      } else {
-        write(task.outer, task.first + k, sum);
+    for (std::ptrdiff_t k = 0; k < task.count; ++k)
+      for (std::ptrdiff_t block = 0; block < task.blocks; ++block) {
+        double lanes[short_row];
+        const double* from = rooms.lanes + (k * task.blocks + block) * kept_step;
+        for (std::ptrdiff_t lane = 0; lane < task.lanes; ++lane) lanes[lane] = from[lane * lane_step];
+        const double sum = pairwise(lanes, static_cast<std::size_t>(task.lanes));
+        const std::ptrdiff_t at = task.outer * kept_size_ + task.first + k;
+        if (has_partial_sums()) {
+          partial_[static_cast<std::size_t>((at * blocks_ + task.block + block) * lane_runs_ + task.lane_run)] = sum;
+        } else {
+          write(task.outer, task.first + k, sum);
+        }
       }
-    }
   }
 
   void write_all(const Task& task, const double* sums) const {

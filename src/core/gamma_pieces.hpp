@@ -11,7 +11,8 @@ class GammaPieces : protected GammaPlan {
   using GammaPlan::GammaPlan;
 
   struct Task {
-    std::ptrdiff_t outer, block, first, count;  // kept elements first ... first + count - 1 of the inner group
+    std::ptrdiff_t outer, first, count;  // kept elements first ... first + count - 1 of the inner group
+    std::ptrdiff_t block, blocks;        // the first one, and how many
     std::ptrdiff_t lane_run, lane, lanes;       // the sums of lanes lane ... lane + lanes - 1
     std::ptrdiff_t row, last_row, from, length;
     std::ptrdiff_t base[part_count];
@@ -21,21 +22,23 @@ class GammaPieces : protected GammaPlan {
     alignas(64) double lanes[most_lanes];
     alignas(64) double gamma[most_kept];    // a slope for each kept element
     alignas(64) double slopes[most_lanes];  // a slope for each element of a stretch
-    alignas(64) char upstream[block_length * 8], input[block_length * 8], dx[block_length * 8];
+    alignas(64) char upstream[turned_bytes], input[turned_bytes], dx[block_length * 8];
   };
 
-  /// A block without kept elements yet.
-  Task block(std::ptrdiff_t number) const {
+  /// One block, or a run of blocks, without kept elements yet.
+  Task blocks(std::ptrdiff_t number) const {
     Task task;
-    task.block = number % blocks_;
-    task.outer = number / blocks_;
+    const std::ptrdiff_t segment = number % block_runs_ * run_of_blocks_, parts = blocks_ / segments_;
+    number /= block_runs_;
+    const std::ptrdiff_t part = number % parts;
+    task.outer = number / parts;
     for (int p = 0; p < part_count; ++p) task.base[p] = outer_kept_.offset(static_cast<Part>(p), task.outer);
-    task.row = task.block / segments_ * block_rows_;
-    task.last_row = task.row + block_rows_ < rows_ ? task.row + block_rows_ : rows_;
-    task.from = task.block % segments_ * (segments_ > 1 ? block_length : 0);
-    task.length = segments_ == 1
-                      ? reduced_size_
-                      : (reduced_size_ - task.from < block_length ? reduced_size_ - task.from : block_length);
+    task.row = part * block_rows_;
+    task.last_row = std::min(task.row + block_rows_, rows_);
+    task.from = segment * block_length;
+    task.length = std::min(reduced_size_ - task.from, run_of_blocks_ * block_length);
+    task.block = part * segments_ + segment;
+    task.blocks = std::min(segments_ - segment, run_of_blocks_);
     return task;
   }
 
@@ -83,15 +86,6 @@ class GammaPieces : protected GammaPlan {
                                : rooms.dx;
     kernel(dx, g, x);
     if (!direct) scatter(group, base[part_dx], i, n, rooms.dx);
-  }
-
-  /// Whether all arrays lie along the second last axis of the group, the last one being a whole number of lanes.
-  bool is_turned() const {
-    const int d = reduced_.dims - 2;
-    if (d < 0 || reduced_.shape[d + 1] % lanes_ != 0 || reduced_.shape[d + 1] > block_length / 8) return false;
-    for (Part p : {part_dx, part_upstream, part_input})
-      if ((p != part_dx || pass_.wants_dx) && reduced_.strides[p][d] != item_) return false;
-    return true;
   }
 
   /// Whether kept elements lie one after the other with their rows between them.

@@ -24,8 +24,12 @@ constexpr std::ptrdiff_t fewest_tasks = 8;  // where the kept elements can be di
 // Bytes of neighbouring rows where threads share a block. With pieces of 1 kB, doubles of 16 channels took 45 us
 // instead of 23 us: each core asks early for lines that the other one writes.
 constexpr std::ptrdiff_t shortest_piece = 2048;
+constexpr std::ptrdiff_t most_run = 32;           // blocks of one task
+constexpr std::ptrdiff_t turned_bytes = 1 << 17;  // room for what is turned at a time
+constexpr std::ptrdiff_t step_rows = 16;          // rows of it that are read by whole lines
 
-/// The groups of axes, and how the sums are cut into tasks. A task is one block of a few kept elements.
+/// The groups of axes, and how the sums are cut into tasks. A task is one block of a few kept elements; or a run of
+/// blocks, where the memory lies across the rows and a line of it has elements of many blocks.
 class GammaPlan {
  protected:
   explicit GammaPlan(const GammaPass& pass) : pass_(pass) {
@@ -43,6 +47,8 @@ class GammaPlan {
   std::ptrdiff_t total_ = 1, kept_size_ = 1, reduced_size_ = 1, rows_ = 1;
   std::ptrdiff_t segments_ = 1, block_rows_ = 1, blocks_ = 1;
   std::ptrdiff_t chunk_ = 1, chunks_ = 1, run_of_chunks_ = 1, chunk_runs_ = 1, lane_runs_ = 1, parts_ = 1, tasks_ = 1;
+  std::ptrdiff_t run_of_blocks_ = 1, block_runs_ = 1, block_tasks_ = 1;  // runs of one row, and of all
+  bool turned_ = false;
   enum { along, across, joint } loop_ = along;
   std::ptrdiff_t lanes_ = 1;
   Access access_ = cached;
@@ -99,16 +105,18 @@ class GammaPlan {
       loop_ = reduced_size_ > short_row ? along : joint;
     }
     lanes_ = reduced_size_ > short_row ? static_cast<std::ptrdiff_t>(sum_lanes) : reduced_size_;
+    choose_runs();
     const std::ptrdiff_t in_block =
-        (segments_ > 1 ? block_length : reduced_size_) * (rows_ < block_rows_ ? rows_ : block_rows_);
+        run_of_blocks_ * (segments_ > 1 ? block_length : reduced_size_) * (rows_ < block_rows_ ? rows_ : block_rows_);
     chunk_ = loop_ == along ? task_elements / in_block : most_kept;
     // Across, the sums are written again for every row: they should leave room in the nearest cache.
     const std::ptrdiff_t room = loop_ == across ? most_lanes / 2 : most_lanes;
-    if (chunk_ > room / lanes_) chunk_ = room / lanes_;
+    if (chunk_ > room / (lanes_ * run_of_blocks_)) chunk_ = room / (lanes_ * run_of_blocks_);
     if (chunk_ > kept_size_) chunk_ = kept_size_;
     if (chunk_ < 1) chunk_ = 1;
     const std::ptrdiff_t least = loop_ == across ? 64 : loop_ == joint ? 16 : 1;
-    const std::ptrdiff_t all_blocks = outer_kept_.size() * blocks_;
+    block_tasks_ = blocks_ / segments_ * block_runs_;
+    const std::ptrdiff_t all_blocks = outer_kept_.size() * block_tasks_;
     while (chunk_ > least && all_blocks * ((kept_size_ + chunk_ - 1) / chunk_) < fewest_tasks) chunk_ /= 2;
     chunks_ = (kept_size_ + chunk_ - 1) / chunk_;
     run_of_chunks_ = task_elements / 4 / (in_block * chunk_);
@@ -133,6 +141,26 @@ class GammaPlan {
           (reduced_.dims != 1 || !kept_.contiguous(p, item_) || reduced_.strides[p][0] != kept_size_ * item_))
         return false;
     return true;
+  }
+
+  /// Whether all arrays lie along the second last axis of the group.
+  bool is_turned() const {
+    const int d = reduced_.dims - 2;
+    if (loop_ != along || d < 0 || reduced_.shape[d + 1] * item_ > turned_bytes / 4) return false;
+    for (Part p : {part_dx, part_upstream, part_input})
+      if ((p != part_dx || pass_.wants_dx) && reduced_.strides[p][d] != item_) return false;
+    return true;
+  }
+
+  /// As many blocks as whole lines of memory need, and no fewer than leave each of several threads its share.
+  void choose_runs() {
+    turned_ = is_turned();
+    block_runs_ = segments_;
+    if (!turned_) return;
+    const std::ptrdiff_t cols = reduced_.shape[reduced_.dims - 1];
+    run_of_blocks_ = std::max((step_rows * cols + block_length - 1) / block_length, std::min(segments_ / 32, most_run));
+    run_of_blocks_ = std::min(run_of_blocks_, segments_);
+    block_runs_ = (segments_ + run_of_blocks_ - 1) / run_of_blocks_;
   }
 };
 

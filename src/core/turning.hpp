@@ -100,10 +100,21 @@ void turn_loop(void* to_, std::ptrdiff_t to_row, const void* from_, std::ptrdiff
   const auto square = [&](std::ptrdiff_t r, std::ptrdiff_t c) {
     Square<U>::turn(to + c * to_row + r * size, to_row, from + r * from_row + c * size, from_row);
   };
+  // Rows of one page each or more, of which nobody but us knows which comes next.
+  const auto ask_early = [&](std::ptrdiff_t r, std::ptrdiff_t c) {
+#if defined(__GNUC__) || defined(__clang__)
+    constexpr std::ptrdiff_t page = 4096, early = 16;
+    if (from_row < page || r + early + side > rows) return;
+    for (std::ptrdiff_t k = r + early; k < r + early + side; ++k) __builtin_prefetch(from + k * from_row + c * size);
+#endif
+  };
   // Along the rows of the side whose rows are farther apart: a line of it is soon read or written whole.
   if (from_row >= to_row) {
     for (std::ptrdiff_t r = 0; r < whole_rows; r += side)
-      for (std::ptrdiff_t c = 0; c < whole_cols; c += side) square(r, c);
+      for (std::ptrdiff_t c = 0; c < whole_cols; c += side) {
+        ask_early(r, c);
+        square(r, c);
+      }
   } else {
     for (std::ptrdiff_t c = 0; c < whole_cols; c += side)
       for (std::ptrdiff_t r = 0; r < whole_rows; r += side) square(r, c);
