@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 
 import pytest
@@ -140,23 +139,6 @@ def test_threads_make_and_free():
     assert len(made) == 4 and all((y == -0.25).all() for y in made)
     in_threads(4, made.pop)  # freed by threads that did not make them
     assert counts()["in_use"] == begin["in_use"] and counts()["hits"] > begin["hits"]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
-def test_a_forked_child_has_its_results_and_no_kept_blocks():
-    x = negatives()
-    alive, gone = leaky_relu(x), leaky_relu(x)
-    del gone
-    before = counts()
-    child = os.fork()
-    if child == 0:  # where torch's own loops over many elements, on GNU's OpenMP, would wait for ever
-        works = counts()["kept"] == 0 and alive[::4096].tolist() == [-0.25] * 64
-        del alive
-        works = works and counts()["in_use"] == 0 and leaky_relu(x)[::4096].tolist() == [-0.25] * 64
-        os._exit(7 if works else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    assert counts() == before and (alive == -0.25).all()
 
 
 def test_without_the_node_results_are_as_before(compiled_node):
