@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 
 import pytest
-
 
 from rectifier import _core, leaky_relu, release_buffers, set_buffer_limit
 from threaded import in_threads
@@ -52,12 +50,15 @@ def test_blocks_from_one_mebibyte_on(size, blocks):
     assert counts()["misses"] - begin["misses"] == blocks
     g = gradient(x, y)
     assert counts()["misses"] - begin["misses"] == 2 * blocks
-    assert (y == -0.5).all() and (g == 0.5).all()
+    assert (y == -0.5).all()
+    assert (g == 0.5).all()
     in_use = counts()["in_use"] - begin["in_use"]
-    assert in_use >= 2 * blocks * 4 * size and (in_use > 0) == (blocks > 0)
+    assert in_use >= 2 * blocks * 4 * size
+    assert (in_use > 0) == (blocks > 0)
     del y, g
-    assert counts()["in_use"] == begin["in_use"] and counts()["kept"] == in_use
-    y = leaky_relu(x, slope=0.5)
+    assert counts()["in_use"] == begin["in_use"]
+    assert counts()["kept"] == in_use
+    leaky_relu(x, slope=0.5)
     assert counts()["hits"] - begin["hits"] == blocks
 
 
@@ -106,10 +107,13 @@ def test_a_result_may_be_resized(size, factor):
 def test_a_result_is_set_shared_and_pickled():
     y = leaky_relu(negatives())
     assert (pickle.loads(pickle.dumps(y)) == -0.25).all()
-    assert not y.is_pinned() and not y.is_shared()
+    assert not y.is_pinned()
+    assert not y.is_shared()
     other = torch.empty(0).set_(y)
     assert other.data_ptr() == y.data_ptr()
-    assert y.share_memory_().is_shared() and (y == -0.25).all() and (other == -0.25).all()
+    assert y.share_memory_().is_shared()
+    assert (y == -0.25).all()
+    assert (other == -0.25).all()
     del y
     assert (other == -0.25).all()
 
@@ -133,30 +137,16 @@ def test_threads_make_and_free():
         x = negatives().requires_grad_()
         for _ in range(20):
             y = leaky_relu(x)
-            assert (y == -0.25).all() and (gradient(x, y) == 0.25).all()
+            assert (y == -0.25).all()
+            assert (gradient(x, y) == 0.25).all()
         made.append(y)
 
     in_threads(4, work)
-    assert len(made) == 4 and all((y == -0.25).all() for y in made)
+    assert len(made) == 4
+    assert all((y == -0.25).all() for y in made)
     in_threads(4, made.pop)  # freed by threads that did not make them
-    assert counts()["in_use"] == begin["in_use"] and counts()["hits"] > begin["hits"]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
-def test_a_forked_child_has_its_results_and_no_kept_blocks():
-    x = negatives()
-    alive, gone = leaky_relu(x), leaky_relu(x)
-    del gone
-    before = counts()
-    child = os.fork()
-    if child == 0:  # where torch's own loops over many elements, on GNU's OpenMP, would wait for ever
-        works = counts()["kept"] == 0 and alive[::4096].tolist() == [-0.25] * 64
-        del alive
-        works = works and counts()["in_use"] == 0 and leaky_relu(x)[::4096].tolist() == [-0.25] * 64
-        os._exit(7 if works else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    assert counts() == before and (alive == -0.25).all()
+    assert counts()["in_use"] == begin["in_use"]
+    assert counts()["hits"] > begin["hits"]
 
 
 def test_without_the_node_results_are_as_before(compiled_node):
@@ -165,5 +155,6 @@ def test_without_the_node_results_are_as_before(compiled_node):
     nodes.use(None)
     begin = counts()["misses"]
     y = leaky_relu(negatives())
-    assert counts()["misses"] == begin + 1 and (y == -0.25).all()
+    assert counts()["misses"] == begin + 1
+    assert (y == -0.25).all()
     nodes.use(compiled_node)

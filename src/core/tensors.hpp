@@ -90,10 +90,11 @@ inline void lend(std::uintptr_t parallel, std::uintptr_t thread, std::uintptr_t 
 }
 
 inline void define_tensors(nb::module_& m) {
-  m.def("register_tensors", &register_tensors, nb::arg("type"), nb::arg("empty_like"), nb::arg("draw_key"),
-        nb::arg("recycles"),
-        "Tell a library's type of tensors, its function that makes one like another, one that draws a key, and whether "
-        "the first takes recycled blocks.");
+  m.def(
+      "register_tensors", &register_tensors, nb::arg("type"), nb::arg("empty_like"), nb::arg("draw_key"),
+      nb::arg("recycles"),
+      "Tell a library's type of tensors, its function that makes one like another, one that draws a key, and whether\n"
+      "the first takes recycled blocks.");
   m.def("lend_threads", &lend, nb::arg("parallel"), nb::arg("thread"), nb::arg("threads"), nb::arg("most_threads"),
         "Tell the addresses of GOMP_parallel and omp_get_thread_num, _num_threads and _max_threads, for work on "
         "tensors.");

@@ -18,7 +18,8 @@ def release_buffers() -> int:
 
 def register_tensors(type: object, empty_like: object, draw_key: object, recycles: bool) -> None:
     """
-    Tell a library's type of tensors, its function that makes one like another, one that draws a key, and whether the first takes recycled blocks.
+    Tell a library's type of tensors, its function that makes one like another, one that draws a key, and whether
+    the first takes recycled blocks.
     """
 
 def lend_threads(parallel: int, thread: int, threads: int, most_threads: int) -> None:
