@@ -16,6 +16,7 @@ from bench_records import MACHINE, made
 from benchmarks.speed import (
     arrays,
     cells,
+    command,
     goals,
     peer_mxnet,
     results,
@@ -403,3 +404,9 @@ def test_newest_is_the_last_complete_run(tmp_path: Path) -> None:
     for name, complete in (("2030-01.json", True), ("2030-02.json", True), ("2030-03.json", False)):
         results.save(Run({**MACHINE, "complete": complete}), tmp_path / name)
     assert results.newest(tmp_path) == tmp_path / "2030-02.json"
+
+
+def test_a_size_of_infinity_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--size", "inf"])
+    assert "argument --size: must be one of 16, 1000" in capsys.readouterr().err

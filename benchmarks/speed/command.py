@@ -176,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
 def _size(text: str) -> int:
     try:
         size = int(float(text))
-    except ValueError:
+    except (ValueError, OverflowError):  # not a number, and infinity
         size = 0
     if size not in SIZES:
         raise argparse.ArgumentTypeError(f"must be one of {', '.join(map(str, SIZES))}, got {text!r}")
