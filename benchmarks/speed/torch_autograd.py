@@ -135,6 +135,8 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     rectifier.set_num_threads(options.threads)
     todo = [(a, d, n) for n in options.sizes for d in options.dtypes for a in options.activations]
+    for _ in measure(*todo[0], options.seconds):  # a cold process takes twice the time: this is not counted
+        pass
     cells = [cell for what in tqdm(todo, unit="case") for cell in measure(*what, options.seconds)]
     print(f"torch {torch.__version__}, {options.threads} threads\n\n{table(cells)}")
 
