@@ -11,9 +11,9 @@ class GammaPieces : protected GammaPlan {
   using GammaPlan::GammaPlan;
 
   struct Task {
-    std::ptrdiff_t outer, first, count;  // kept elements first ... first + count - 1 of the inner group
-    std::ptrdiff_t block, blocks;        // the first one, and how many
-    std::ptrdiff_t lane_run, lane, lanes;       // the sums of lanes lane ... lane + lanes - 1
+    std::ptrdiff_t outer, first, count;    // kept elements first ... first + count - 1 of the inner group
+    std::ptrdiff_t block, blocks;          // the first one, and how many
+    std::ptrdiff_t lane_run, lane, lanes;  // the sums of lanes lane ... lane + lanes - 1
     std::ptrdiff_t row, last_row, from, length;
     std::ptrdiff_t base[part_count];
   };
