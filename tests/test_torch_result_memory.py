@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -158,3 +162,34 @@ def test_without_the_node_results_are_as_before(compiled_node):
     assert counts()["misses"] == begin + 1
     assert (y == -0.25).all()
     nodes.use(compiled_node)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_starts_with_nothing_kept(compiled_node):
+    """In a process of its own: OpenMP's threads are lost in the child, so both use one."""
+    program = f"""
+import os, torch
+import rectifier.torch
+from rectifier import _core, leaky_relu
+from rectifier._torch import nodes
+assert nodes.state() == 'in use'
+torch.set_num_threads(1)
+x = torch.full(({LARGE},), -1.0, requires_grad=True)
+y = leaky_relu(x, slope=0.5)
+leaky_relu(x, slope=0.5)
+kept, in_use, *_ = _core.buffer_counts()
+assert kept > 0 and in_use > 0, (kept, in_use)
+if (child := os.fork()) == 0:
+    assert _core.buffer_counts()[0] == 0
+    z = leaky_relu(x, slope=0.25)
+    assert torch.autograd.grad(z.sum(), x)[0].eq(0.25).all() and z.eq(-0.25).all() and y.eq(-0.5).all()
+    del y, z
+    os._exit(7)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 7
+assert y.eq(-0.5).all()
+"""
+    cache = Path(compiled_node.__file__).parent
+    environment = {**os.environ, "RECTIFIER_CACHE": str(cache)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
