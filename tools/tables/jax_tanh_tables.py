@@ -36,7 +36,7 @@ class TanhTable(NamedTuple):
 
 TANH_TABLES: dict[npt.DTypeLike, TanhTable] = {}
 """
-NEAR = mp.mpf(3) / 16  # the exponent d * secant(t) / period is below 1 / 2 there
+NEAR = mp.mpf(1) / 8  # the exponent d * secant(t) / period is below 1 / 2 there
 LINEAR = TANH_LINEAR / TANH_CUBIC
 PERIOD = LN2 / TANH_CUBIC
 

@@ -67,10 +67,12 @@ def _gelu_tanh_derivative(x: Any, _: Any) -> Any:
     change = _change(jnp.where(near, distance * horner(table.secant, t), r))
     risen = power * change
     e = power + risen
-    larger = distance * horner(tuple(c * one for c in table.mean), t)
+    mean = horner(tuple(c * one for c in table.mean), t)
     rise = risen + (power - table.at_root * one) + table.at_zero * one
-    # (larger + rise) * (1 + change): the smaller terms are rounded before the last sum, and so count less.
-    product = (larger + (rise + (larger + rise) * change)) * power
+    # (distance * mean + rise) * (1 + change): the smaller terms are rounded before the last sum, and so count less.
+    # It has the distance with the sign changed: a product used twice would be rounded on its own.
+    smaller = rise + (distance * mean + rise) * change
+    product = (smaller - (t - table.root) * mean) * power
     squared = one * one + e * (2 * one + e)
     return jnp.where(x > 0, squared - product, product) / squared
 

@@ -224,7 +224,7 @@ TANH_TABLES[np.dtype(np.float32)] = TanhTable(
         float.fromhex("0x1.8142a00000000p-1"),
         float.fromhex("0x1.0000000000000p+0"),
     ),
-    near=float.fromhex("0x1.8000000000000p-3"),
+    near=float.fromhex("0x1.0000000000000p-3"),
 )
 
 TANH_TABLES[np.dtype(np.float64)] = TanhTable(
@@ -266,5 +266,5 @@ TANH_TABLES[np.dtype(np.float64)] = TanhTable(
         float.fromhex("0x1.81429f9e97e4dp-1"),
         float.fromhex("0x1.0000000000000p+0"),
     ),
-    near=float.fromhex("0x1.8000000000000p-3"),
+    near=float.fromhex("0x1.0000000000000p-3"),
 )
