@@ -36,11 +36,13 @@ Formula = Callable[[Any, Any], Any]
 def differentiated(value: Formula, by_x: Formula, by_slope: Formula | None = None) -> Formula:
     """value(x, slope) with these derivatives; a product with a tangent is the last operation, as in the pullback."""
     function = jax.custom_jvp(value)
+    # Compiled in a backward pass that is not, too: its sums of products are then fused, and rounded less.
+    derivatives = [derivative and jax.jit(derivative) for derivative in (by_x, by_slope)]
 
     def jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
         terms = [
             _sum_wide(tangent, derivative(*primals))
-            for tangent, derivative in zip(tangents, (by_x, by_slope), strict=True)
+            for tangent, derivative in zip(tangents, derivatives, strict=True)
             if derivative is not None and not isinstance(tangent, SymbolicZero)
         ]
         y = function(*primals)
