@@ -25,7 +25,7 @@ constexpr std::ptrdiff_t fewest_tasks = 8;  // where the kept elements can be di
 // instead of 23 us: each core asks early for lines that the other one writes.
 constexpr std::ptrdiff_t shortest_piece = 2048;
 constexpr std::ptrdiff_t most_run = 32;           // blocks of one task
-constexpr std::ptrdiff_t turned_bytes = 1 << 17;  // room for what is turned at a time
+constexpr std::ptrdiff_t turned_bytes = 1 << 16;  // room for what is turned at a time
 constexpr std::ptrdiff_t step_rows = 16;          // rows of it that are read by whole lines
 
 /// The groups of axes, and how the sums are cut into tasks. A task is one block of a few kept elements; or a run of
