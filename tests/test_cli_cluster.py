@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import re
 import signal
 import subprocess
@@ -238,6 +239,44 @@ def test_no_workers(three: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal("x.zarr", "-o", "y.zarr", *on(three, 0)) == (
         "the scheduler has no workers, and none came within 1 seconds"
     )
+
+
+class Threads:
+    """A client that counts its workers' threads."""
+
+    def __init__(self, *counts: int) -> None:
+        self._counts = iter(counts)
+
+    def nthreads(self) -> dict[str, int]:
+        return {"w": next(self._counts)}
+
+
+class Lost:
+    """A task that was finished, and whose result died with its worker: what becomes of it."""
+
+    def __init__(self, *statuses: str) -> None:
+        self._statuses = iter(statuses)
+
+    @property
+    def status(self) -> str:
+        return next(self._statuses)
+
+
+@pytest.mark.parametrize("end", ["finished", "error", "cancelled"])
+def test_a_lost_result_is_waited_for(end: str) -> None:
+    watch, finished = cluster._Watch(Threads(1)), queue.SimpleQueue[Any]()
+    task = Lost("lost", "pending", end)
+    finished.put(task)
+    assert watch.next_of(finished) is task
+    assert next(task._statuses, None) is None
+
+
+def test_a_lost_result_without_workers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_PATIENCE", 0.0)
+    watch, finished = cluster._Watch(Threads(1, 0)), queue.SimpleQueue[Any]()
+    finished.put(Lost(*["lost"] * 1000))
+    with pytest.raises(InputError, match=r"^all workers are gone, and none came within 0 seconds$"):
+        watch.next_of(finished)
 
 
 @pytest.mark.parametrize(("address", "words"), [("tcp://127.0.0.1:1", ".*"), ("what://x", ".*"), ("", ".*")])

@@ -126,7 +126,13 @@ class _Watch:
             if time.monotonic() - self._looked > 1:
                 self._look()
             with suppress(queue.Empty):
-                return finished.get(timeout=1)
+                future = finished.get(timeout=1)
+                if future.status not in ("pending", "lost"):
+                    return future
+                finished.put(
+                    future
+                )  # its worker has died since, with the result: it is computed again, if there is one
+                time.sleep(0.1)
 
     def _look(self) -> None:
         try:
