@@ -72,8 +72,8 @@ inline void run_drawn(Access access, E* y, std::uint64_t first, std::size_t n, c
     const std::uint64_t left = (std::uint64_t{1} << 34) - first % (std::uint64_t{1} << 34);
     std::size_t count = n < left ? n : static_cast<std::size_t>(left);
     // Streaming stores want whole lines of 64 bytes, and registers of slopes begin with a whole block.
-    const std::size_t past = reinterpret_cast<std::uintptr_t>(y) % 64;
-    const std::size_t head = past == 0 ? 0 : (64 - past) / sizeof(E);
+    const std::size_t past = past_line(y);
+    const std::size_t head = past == 0 ? 0 : (line - past) / sizeof(E);
     if (access == streamed && past % sizeof(E) == 0 && (first + head) % 4 == 0 && head < count) {
       run_stretch<V, prefetched>(y, first, head, range, compute, in...);
       run_stretch<V, streamed>(y + head, first + head, count - head, range, compute, (in + head)...);
@@ -257,7 +257,7 @@ template <class V, class E, class Compute, class... In>
 inline void run_across(Access access, Matrix<E> y, std::uint64_t first, const TileIndex& tile, const SlopeRange& range,
                        const Compute& compute, Matrix<In>... in) {
   // Streaming stores want whole lines of 64 bytes.
-  const bool on_lines = (reinterpret_cast<std::uintptr_t>(y.data) | static_cast<std::uintptr_t>(y.pitch)) % 64 == 0;
+  const bool on_lines = past_line(y.data) == 0 && static_cast<std::size_t>(y.pitch) % line == 0;
   if (access == streamed && on_lines) return run_tile<V, streamed>(y, first, tile, range, compute, in...);
   run_tile<V, prefetched>(y, first, tile, range, compute, in...);
 }

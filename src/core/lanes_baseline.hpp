@@ -189,6 +189,4 @@ RECTIFIER_INLINE void stream(E* p, V x) {
   store(p, x);
 }
 
-/// Makes streamed stores visible before what follows.
-
 }  // namespace rectifier::RECTIFIER_TARGET

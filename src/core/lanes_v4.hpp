@@ -247,6 +247,4 @@ RECTIFIER_INLINE void stream(E* p, V x) {
   }
 }
 
-/// Makes streamed stores visible before what follows.
-
 }  // namespace rectifier::RECTIFIER_TARGET

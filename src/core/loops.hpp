@@ -27,6 +27,8 @@ struct Arithmetic<double> {
 constexpr std::size_t ahead = 2048;
 // Bytes of a cache line.
 constexpr std::size_t line = 64;
+/// Bytes between the line that p lies in, and p.
+inline std::size_t past_line(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % line; }
 // Elements of a block of a loop.
 constexpr std::size_t block = 64;
 
@@ -115,7 +117,7 @@ inline void run(Access access, E* y, std::size_t n, const Compute& compute, cons
   // Stores want whole lines of 64 bytes, streaming ones at all costs: the elements before the first one come apart. On
   // 1e5 floats leaky took 11.7 us where every store crossed a line, as in NumPy's own arrays, and 8.8 us where none
   // did.
-  const std::size_t past = reinterpret_cast<std::uintptr_t>(y) % line;
+  const std::size_t past = past_line(y);
   if (past != 0 && (access == streamed || n >= worth_aligning)) {
     std::size_t head = (line - past) / sizeof(E);
     if (past % sizeof(E) != 0) head = access == streamed ? n : 0;

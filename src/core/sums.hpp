@@ -145,7 +145,7 @@ inline void sum_and_stream(const E* dx, std::size_t n, const Sum& sum, const Pul
   for (std::size_t i = 0; i < n; i += summed_at_once) {
     const std::size_t end = n - i < summed_at_once ? n : i + summed_at_once;
     sum(i, end - i);
-    const std::size_t past = end == n ? 0 : reinterpret_cast<std::uintptr_t>(dx + end) % line / sizeof(E);
+    const std::size_t past = end == n ? 0 : past_line(dx + end) / sizeof(E);
     pull(pulled, end - past - pulled);
     pulled = end - past;
   }
@@ -339,8 +339,7 @@ inline void products_of(void* dx_, void* d_gamma_, const void* g_, const void* x
   const E* g = static_cast<const E*>(g_);
   const E* x = static_cast<const E*>(x_);
   const S* slopes = static_cast<const S*>(slopes_);
-  const auto begins_line = [](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % line == 0; };
-  if (access == streamed && begins_line(dx) && begins_line(d_gamma)) {
+  if (access == streamed && past_line(dx) == 0 && past_line(d_gamma) == 0) {
     products_run<true>(dx, d_gamma, g, x, slopes, n);
   } else {
     products_run<false>(dx, d_gamma, g, x, slopes, n);

@@ -129,9 +129,8 @@ class _Watch:
                 future = finished.get(timeout=1)
                 if future.status not in ("pending", "lost"):
                     return future
-                finished.put(
-                    future
-                )  # its worker has died since, with the result: it is computed again, if there is one
+                # Its worker has died since, with the result: it is computed again, if there is another worker.
+                finished.put(future)
                 time.sleep(0.1)
 
     def _look(self) -> None:

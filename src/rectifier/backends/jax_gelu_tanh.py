@@ -1,7 +1,7 @@
 """gelu by its approximation with tanh, x / (1 + exp(-v(x))), in jax.numpy. docs/jax.md explains the methods.
 
-v has products that are exact, because their factors have few digits, and small rests: the rounding of a v near 90 is
-2**-18, which the exponential would turn into tens of ULP.
+v is taken from nodes, where its cubic is exact, and small rests: the rounding of a v near 90 is 2**-18, which the
+exponential would turn into tens of ULP.
 """
 
 from __future__ import annotations
