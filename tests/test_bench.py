@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
+import subprocess
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -212,18 +216,23 @@ def test_the_copy_copies_as_many_bytes_as_the_data_has(layout: str) -> None:
 
 def test_remote_timer_asks_for_every_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
+    settled = []
 
     class Process:
+        process_id = 17
+
         def seconds(self, what: str, repeats: int, **options: Any) -> list[float]:
             asked.append((what, repeats, options["act_type"], options.get("out")))
             return [0.5] * repeats
 
     monkeypatch.setattr(peer_mxnet, "process", lambda threads: Process())
+    monkeypatch.setattr(peer_mxnet, "settle", settled.append)
     cell = Cell("elu", "forward", size=16)
     timer = peer_mxnet.prepare(cell, arrays.arrays_for(cell))
     assert timer.estimate() == 0.5
     assert len(timer.seconds(3, 4)) == 12
     assert asked == [("value", 1, "elu", True), ("value", 12, "elu", True)]
+    assert settled == [17, 17]
 
 
 def test_onnx_numbers_are_protocol_buffers() -> None:
@@ -272,6 +281,39 @@ def test_those_near_a_goal_get_more_turns(monkeypatch: pytest.MonkeyPatch) -> No
     assert {name: len(samples) for name, samples in found.items()} == {"ours": 10, "copy": 7, "torch": 10}
     found = timing.measure(timers, 0.03, lambda _: {"ours"})
     assert len(found["ours"]) == 7 + timing.MOST_EXTRA_TURNS
+
+
+def working_thread(stop: threading.Event) -> threading.Thread:
+    """A thread that works without Python's lock."""
+    data = bytes(1 << 22)
+
+    def work() -> None:
+        while not stop.is_set():
+            hashlib.sha256(data)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_a_turn_waits_for_threads_that_still_work() -> None:
+    stop = threading.Event()
+    thread = working_thread(stop)
+    try:
+        timing.settle(patience=0.2)
+        assert any(timing._works(None) for _ in range(100))
+    finally:
+        stop.set()
+        thread.join()
+    timing.settle(patience=10.0)
+    assert not timing._works(None)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_a_process_that_has_ended_does_not_work() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert not timing._works(ended.pid)
 
 
 def test_local_timer_counts_its_calls() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import time
 from typing import Any
 
 from rectifier.parameters import ACTIVATIONS
@@ -12,8 +11,7 @@ from rectifier.parameters import ACTIVATIONS
 from .arrays import Arrays
 from .cells import LOWER_BOUND, SLOPE, UPPER_BOUND, Cell
 from .subjects import Absent, mxnet_process
-
-SPINNING = 0.01  # seconds: for as long as this, the threads of its OpenMP may go on spinning
+from .timing import settle
 
 
 class RemoteTimer:
@@ -43,8 +41,9 @@ class RemoteTimer:
     def seconds(self, samples: int, batch: int) -> list[float]:
         """The time of each call; MXNet's calls take so long that they are timed one by one."""
         repeats = samples * min(batch, 10)
-        found: list[float] = process(self._threads).seconds(self._what, repeats, **self._arrays, **self._options)
-        time.sleep(SPINNING)
+        oracle = process(self._threads)
+        found: list[float] = oracle.seconds(self._what, repeats, **self._arrays, **self._options)
+        settle(oracle.process_id)
         return found
 
 

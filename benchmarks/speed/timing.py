@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import itertools
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 Seconds = dict[str, list[float]]
@@ -124,14 +126,36 @@ def _take_turns(
         found[name] += timers[name].seconds(how.samples, how.batch)
 
 
-def settle(step: float = 1e-3, patience: float = 0.05) -> None:
-    """Wait until no thread of this process works: OpenMP's spin for some milliseconds after their work is done."""
+def settle(process: int | None = None, patience: float = 0.5) -> None:
+    """Wait until no other thread of this process, or of another one, works.
+
+    Those of OpenMP go on spinning for some milliseconds after their work is done.
+    """
     end = time.perf_counter() + patience
-    while time.perf_counter() < end:
-        begin, used = time.perf_counter(), time.process_time()
-        time.sleep(step)
-        if time.process_time() - used < 0.2 * (time.perf_counter() - begin):
-            return
+    while _works(process) and time.perf_counter() < end:
+        time.sleep(1e-3)
+
+
+def _works(process: int | None) -> bool:
+    """Whether a thread runs or waits for a processor.
+
+    A process's clock does not tell: Linux adds to it what a thread on another processor has used at that one's ticks,
+    every 4 ms, so that it stands still for as long while a thread spins there.
+    """
+    threads = Path("/proc", "self" if process is None else str(process), "task")
+    if not threads.exists():
+        time.sleep(0.02)
+        return False
+    states = {thread.name: _state(thread) for thread in threads.iterdir()}
+    states.pop(str(threading.get_native_id()), None)
+    return "R" in states.values()
+
+
+def _state(thread: Path) -> str:
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:  # it has ended
+        return "X"
 
 
 @contextmanager

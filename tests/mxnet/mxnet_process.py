@@ -95,6 +95,11 @@ class Oracle:
     def __exit__(self, *_):
         self.close()
 
+    @property
+    def process_id(self):
+        """The process's number."""
+        return self._process.pid
+
     def close(self):
         """End the process."""
         self._process.communicate()
