@@ -16,6 +16,13 @@ namespace rectifier::RECTIFIER_TARGET {
 constexpr std::size_t step = sum_lanes;
 static_assert(step % f32::width == 0 && step % f64::width == 0, "a step is made of whole registers");
 
+/// Asks early for the lines of a step that is still ahead.
+template <bool for_write, class E>
+RECTIFIER_INLINE void prefetch_step(const E* p) {
+  for (std::size_t byte = 0; byte < step * sizeof(E); byte += line)
+    prefetch_at<for_write>(reinterpret_cast<const char*>(p) + ahead + byte);
+}
+
 /// Elements of any type as doubles.
 template <class E>
 RECTIFIER_INLINE f64 load_wide(const E* p) {
@@ -162,8 +169,8 @@ inline void sum_along_run(E* dx, const E* g, const E* x, double slope_, std::siz
   // The sums come first in each step: dx may be g or x itself.
   std::size_t i = 0;
   for (; i + step <= n; i += step) {
-    prefetch_line(g + i);
-    prefetch_line(x + i);
+    prefetch_step<false>(g + i);
+    prefetch_step<false>(x + i);
     for (std::size_t r = 0, k = i; r < registers; r += pair, k += pair * f64::width) add_terms(sums + r, g + k, x + k);
     step_dx(dx == nullptr ? dx : dx + i, g + i, x + i, slope);
   }
@@ -220,14 +227,15 @@ RECTIFIER_INLINE void sum_across_row(E* dx, const E* g, const E* x, const S* slo
   const double* before = sums;
   std::size_t i = 0;
   for (; i + step <= n; i += step) {
-    prefetch_line(g + i);
-    prefetch_line(x + i);
+    prefetch_step<false>(g + i);
+    prefetch_step<false>(x + i);
     for (std::size_t k = i; k < i + step; k += pair * f64::width) {
       f64 both[pair];
       for (std::size_t r = 0; r < pair; ++r) both[r] = load<f64>(before + k + r * f64::width);
       add_terms(both, g + k, x + k);
       for (std::size_t r = 0; r < pair; ++r) store(sums + k + r * f64::width, both[r]);
     }
+    if (dx != nullptr) prefetch_step<true>(dx + i);
     step_dx(dx == nullptr ? dx : dx + i, g + i, x + i, [at = slopes + i](std::size_t k) { return load<V>(at + k); });
   }
   if (i < n) {
