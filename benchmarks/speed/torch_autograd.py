@@ -2,15 +2,14 @@
 
     python -m benchmarks.speed.torch_autograd [--threads 2] [--sizes 100000 1000000 16000000] [--seconds 0.4]
 
-Each cell interleaves both sides and takes medians. `forward` records for autograd; `backward` is the gradient of all
-inputs from a graph that is kept; `step` is both, as in training.
+Each cell takes turns of both sides, as the speed table does, and medians. `forward` records for autograd; `backward` is
+the gradient of all inputs from a graph that is kept; `step` is both, as in training.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 import rectifier.torch
+from benchmarks.speed import timing
 from rectifier import leaky_relu
 
 CHANNELS = 64
@@ -78,25 +78,11 @@ def works(call: Call, x: torch.Tensor, gamma: torch.Tensor, g: torch.Tensor) -> 
     }
 
 
-def seconds(call: Callable[[], object]) -> list[float]:
-    """Three timings, after a call that is not timed: the other side's threads may still be about."""
-    call()
-    times = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begin)
-    return times
-
-
 def compare(ours: Callable[[], object], theirs: Callable[[], object], limit: float) -> tuple[float, float]:
     """The medians of both, interleaved, for about so many seconds."""
-    pairs: list[tuple[float, float]] = []
-    end = time.perf_counter() + limit
-    while len(pairs) < 6 or (time.perf_counter() < end and len(pairs) < 6000):
-        pairs += zip(seconds(ours), seconds(theirs), strict=True)
-    first, second = zip(*pairs, strict=True)
-    return statistics.median(first), statistics.median(second)
+    timers = {"ours": timing.LocalTimer(ours), "theirs": timing.LocalTimer(theirs)}
+    found = timing.measure(timers, limit / 2, lambda _: set())
+    return statistics.median(found["ours"]), statistics.median(found["theirs"])
 
 
 def measure(act_type: str, dtype: str, size: int, limit: float) -> Iterator[Cell]:

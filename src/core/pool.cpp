@@ -38,6 +38,15 @@ inline void pause() {
 #endif
 }
 
+/// The CPU that this thread runs on, or -1.
+inline int current_cpu() {
+#ifdef __linux__
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
 /// Which CPU a thread of the pool stays off: the one that its caller runs on.
 struct Place {
   std::atomic<int> thread{0};
@@ -49,8 +58,8 @@ struct Place {
   /// Linux 6.18 wakes the thread on the CPU of its waker, though another one idles, and leaves it waiting there for
   /// milliseconds: elu on 1e6 floats took 460 us with two threads instead of 255 us (Zen 4, two virtual CPUs,
   /// 2026-11-23).
-  void make_way() {
-    const int here = sched_getcpu(), id = thread.load(std::memory_order_acquire);
+  void make_way(int here) {
+    const int id = thread.load(std::memory_order_acquire);
     if (here < 0 || here == avoided || id == 0) return;
     cpu_set_t allowed;
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2) return;
@@ -59,7 +68,7 @@ struct Place {
   }
 #else
   void name_thread() {}
-  void make_way() {}
+  void make_way(int) {}
 #endif
 };
 
@@ -75,12 +84,93 @@ bool spin_until(const Condition& condition) {
   return condition();
 }
 
+/// What a caller and one thread of the pool tell each other. All of it is one word, for each cache line that goes from
+/// one core to another takes 0.1 us: the job that is offered, or one of these.
+class alignas(64) Helper {
+ public:
+  bool spins() const { return state_.load(std::memory_order_relaxed) == ready; }
+
+  /// Offers a job to a thread that has none.
+  void offer(Job& job, int here) { call(state_.exchange(number_of(job), std::memory_order_acq_rel), here); }
+
+  /// Wakes a thread that sleeps, so that it spins.
+  void stir(int here) {
+    State was = asleep;
+    if (state_.compare_exchange_strong(was, ready, std::memory_order_acq_rel)) call(was, here);
+  }
+
+  /// Takes the offer back, if the thread has not begun.
+  void withdraw(Job& job) {
+    State was = number_of(job);
+    if (state_.load(std::memory_order_relaxed) == was)
+      state_.compare_exchange_strong(was, ready, std::memory_order_acq_rel);
+  }
+
+  /// Waits until the thread has done what it has begun.
+  void wait() {
+    const auto done = [this] { return state_.load(std::memory_order_acquire) == ready || sleeps(); };
+    if (spin_until(done)) return;
+    State was = working;
+    if (!state_.compare_exchange_strong(was, awaited, std::memory_order_acq_rel)) return;
+    std::unique_lock<std::mutex> lock(mutex_);
+    idle_.wait(lock, done);
+  }
+
+  /// What a thread of the pool does for ever; its caller is number 0.
+  [[noreturn]] void serve(std::size_t number) {
+    place_.name_thread();
+    const auto called = [this] { return state_.load(std::memory_order_relaxed) > awaited; };
+    for (;;) {
+      if (!spin_until(called)) sleep();
+      State found = state_.load(std::memory_order_relaxed);
+      if (found <= awaited || !state_.compare_exchange_strong(found, working, std::memory_order_acq_rel)) continue;
+      reinterpret_cast<Job*>(found)->work(number);
+      if (state_.exchange(ready, std::memory_order_acq_rel) != awaited) continue;
+      std::lock_guard<std::mutex> lock(mutex_);
+      idle_.notify_one();
+    }
+  }
+
+ private:
+  using State = std::uintptr_t;
+  // No job has such an address.
+  static constexpr State ready = 0, asleep = 1, working = 2, awaited = 3;
+  static State number_of(Job& job) { return reinterpret_cast<State>(&job); }
+
+  bool sleeps() const { return state_.load(std::memory_order_acquire) == asleep; }
+
+  void sleep() {
+    State was = ready;
+    if (!state_.compare_exchange_strong(was, asleep, std::memory_order_acq_rel)) return;
+    std::unique_lock<std::mutex> lock(mutex_);
+    wake_.wait(lock, [this] { return !sleeps(); });
+  }
+
+  void call(State was, int here) {
+    place_.make_way(here);
+    if (was != asleep) return;
+    std::lock_guard<std::mutex> lock(mutex_);
+    wake_.notify_one();
+  }
+
+  std::atomic<State> state_{ready};
+  alignas(64) Place place_;
+  std::mutex mutex_;  // of the one who sleeps, on either condition
+  std::condition_variable wake_;
+  std::condition_variable idle_;
+};
+
 constexpr int most_threads = 1024;
 
 class Pool {
  public:
-  /// Threads that spin: they take work at once.
-  int awake() const { return spinning_.load(std::memory_order_relaxed); }
+  /// Threads that spin, at most so many: they take work at once.
+  int awake(int most) const {
+    const int started = started_.load(std::memory_order_acquire);
+    int found = 0;
+    for (int k = 0; k < started && found < most; ++k) found += helpers_[k]->spins() ? 1 : 0;
+    return found;
+  }
 
   /// Wakes a thread for the work that is likely to come, if the last call of this kind is but a moment ago.
   void stir() {
@@ -88,102 +178,41 @@ class Pool {
     const auto last = last_stir_.exchange(now, std::memory_order_relaxed);
     if (std::chrono::steady_clock::duration(now - last) > loop_time) return;
     std::unique_lock<std::mutex> caller(callers_, std::try_to_lock);
-    if (caller.owns_lock() && start(1) > 0) announce(1);
+    if (caller.owns_lock() && start(1) > 0) helpers_[0]->stir(current_cpu());
   }
 
   void run(Job& job, int helpers) {
     std::unique_lock<std::mutex> caller(callers_, std::try_to_lock);
     if (!caller.owns_lock()) return job.work(0);
     helpers = start(helpers);
-    if (helpers == 0) return job.work(0);
-    job_ = &job;
-    finished_.store(0, std::memory_order_relaxed);
-    openings_.store(helpers, std::memory_order_release);
-    announce(helpers);
+    const int here = current_cpu();
+    for (int k = 0; k < helpers; ++k) helpers_[k]->offer(job, here);
     job.work(0);
-    const int taken = helpers - openings_.exchange(0, std::memory_order_acq_rel);
-    const auto done = [this, taken] { return finished_.load() == taken; };
-    if (spin_until(done)) return;
-    std::unique_lock<std::mutex> lock(mutex_);
-    waiting_ = true;
-    idle_.wait(lock, done);
-    waiting_ = false;
+    for (int k = 0; k < helpers; ++k) helpers_[k]->withdraw(job);
+    for (int k = 0; k < helpers; ++k) helpers_[k]->wait();
   }
 
  private:
   /// Starts threads until there are as many as wanted; returns how many there are, at most wanted.
   int start(int wanted) {
-    while (started_ < wanted) {
+    int started = started_.load(std::memory_order_relaxed);
+    for (; started < wanted; started_.store(++started, std::memory_order_release)) {
+      if (helpers_[started] == nullptr) helpers_[started] = new Helper;
       try {
-        std::thread([this, number = started_ + 1] { serve(static_cast<std::size_t>(number)); }).detach();
+        std::thread([helper = helpers_[started], started] {
+          helper->serve(static_cast<std::size_t>(started) + 1);
+        }).detach();
       } catch (const std::system_error&) {
         break;  // no more threads to be had: the work is done by those that are there
       }
-      ++started_;
     }
-    return started_ < wanted ? started_ : wanted;
-  }
-
-  /// Tells the threads that there is something new. Those that spin see it without a lock, for which they and their
-  /// caller would meet at the beginning and at the end of every call.
-  void announce(int wanted) {
-    generation_.fetch_add(1);
-    for (int k = 0; k < started_; ++k) places_[k].make_way();
-    // Either this sees a thread that is about to sleep, or that thread sees the new generation.
-    if (sleeping_.load() == 0) return;
-    std::lock_guard<std::mutex> lock(mutex_);
-    for (int k = 0; k < wanted; ++k) wake_.notify_one();
-  }
-
-  /// Takes one of the places at the job, if any is open.
-  bool join() {
-    int open = openings_.load(std::memory_order_acquire);
-    while (open > 0 && !openings_.compare_exchange_weak(open, open - 1, std::memory_order_acq_rel)) {
-    }
-    return open > 0;
-  }
-
-  /// What a thread of the pool does for ever; its caller is number 0.
-  [[noreturn]] void serve(std::size_t number) {
-    places_[number - 1].name_thread();
-    std::uint64_t seen = 0;
-    const auto called = [this, &seen] { return generation_.load() != seen; };
-    for (;;) {
-      spinning_.fetch_add(1, std::memory_order_relaxed);
-      const bool spun = spin_until(called);
-      spinning_.fetch_sub(1, std::memory_order_relaxed);
-      if (!spun) {
-        std::unique_lock<std::mutex> lock(mutex_);
-        sleeping_.fetch_add(1);
-        wake_.wait(lock, called);
-        sleeping_.fetch_sub(1);
-      }
-      seen = generation_.load();
-      if (!join()) continue;
-      job_->work(number);
-      finished_.fetch_add(1);
-      // Either this sees that the caller waits, or the caller sees that this thread has finished.
-      if (!waiting_.load()) continue;
-      std::lock_guard<std::mutex> lock(mutex_);
-      idle_.notify_one();
-    }
+    return started < wanted ? started : wanted;
   }
 
   std::mutex callers_;  // held by the one caller whose job the pool works on
-  std::mutex mutex_;    // of those who sleep, on the two conditions
-  std::condition_variable wake_;
-  std::condition_variable idle_;
-  // A cache line each for what the caller writes, what the threads write, and what they write once at a job's end.
-  alignas(64) std::atomic<std::uint64_t> generation_{0};
-  std::atomic<int> openings_{0};      // places at the job that nobody has taken
-  std::atomic<bool> waiting_{false};  // whether the caller sleeps
-  alignas(64) std::atomic<int> sleeping_{0};
-  std::atomic<int> spinning_{0};
-  alignas(64) std::atomic<int> finished_{0};  // threads that have taken a place and are done
+  std::atomic<int> started_{0};
+  Helper* helpers_[most_threads] = {};  // never destroyed, as the pool
   alignas(64) std::atomic<std::chrono::steady_clock::rep> last_stir_{0};
-  Job* job_ = nullptr;  // set before places open, and read by those who have taken one
-  Place places_[most_threads];
-  int started_ = 0;
 };
 
 std::atomic<int> thread_limit{1};
@@ -228,7 +257,7 @@ int threads_for(double nanoseconds) {
   const double waking = nanoseconds / worth_waking;
   if (waking >= most) return most;
   const double sharing = nanoseconds / worth_sharing;
-  const int ready = 1 + pool().awake();
+  const int ready = 1 + pool().awake(most - 1);
   const int shared = sharing < ready ? static_cast<int>(sharing) : ready < most ? ready : most;
   if (shared == 1 && waking < 2) pool().stir();
   return waking > shared ? static_cast<int>(waking) : shared;
