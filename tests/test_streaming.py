@@ -1,5 +1,6 @@
 """Arrays from the size on at which results pass by the caches, against the definitions in plain NumPy."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -24,16 +25,16 @@ SHAPES = {
 def memory():
     """Data and gradients whose products, and the sums of them, are exact in float64."""
     rng = np.random.default_rng(1)
-    size = STREAMED + 20_000
+    size = STREAMED + 60_000
     return [np.resize(rng.integers(-127, 128, 2**16 + 3).astype(np.float32) / 64, size) for _ in range(2)]
 
 
-def place(shape, shift):
+def place(shape, shift, dtype=np.float32):
     """An array that begins `shift` bytes behind a cache line, and the bytes that it lies in."""
-    size = 4 * int(np.prod(shape))
+    size = np.dtype(dtype).itemsize * int(np.prod(shape))
     raw = np.full(size + 128, 255, np.uint8)
     begin = -raw.ctypes.data % 64 + shift
-    return raw[begin : begin + size].view(np.float32).reshape(shape), raw
+    return raw[begin : begin + size].view(dtype).reshape(shape), raw
 
 
 def assert_nothing_else_written(raw, result):
@@ -65,6 +66,38 @@ def test_values_and_gradients(cpu_target, memory, shape, shift):
         total = np.where(data > 0, 0, head * data).sum(others, np.float64)
         assert_same_bits(d_gamma, total.astype(np.float32).reshape(gamma.shape))
     assert_nothing_else_written(raw, out)
+
+
+def check_rows(memory, shape, shift, dtype=np.float32):
+    """Values with a slope for each row; products are exact in the arithmetic type, and rounded once."""
+    wide = np.float64 if dtype is np.float64 else np.float32
+    data = memory[0][shift % 7 :][: int(np.prod(shape))].reshape(shape)
+    gamma = np.linspace(-0.25, 0.75, shape[1]).astype(dtype)
+    out, raw = place(shape, shift, dtype)
+    rectifier.leaky_relu(data.astype(dtype), gamma, "prelu", axis=1, out=out)
+    slopes = gamma.astype(wide).reshape(-1, 1)
+    assert_same_bits(out, np.where(data > 0, data, slopes * data.astype(wide)).astype(dtype))
+    assert_nothing_else_written(raw, out)
+
+
+# Rows shorter than a register, as long as one and longer; about one tile and two; and beside their own neighbours.
+@pytest.mark.parametrize("length", [15, 16, 17, 31, 2500, 8191, 8193, 16383, 16385, STREAMED // 6 + 1])
+def test_rows_of_any_length(cpu_target, memory, length):
+    count, channels = -(-STREAMED // length), 3 if length < STREAMED // 6 else 2
+    check_rows(memory, (-(-count // channels), channels, length), 4)
+
+
+@pytest.mark.parametrize("shift", range(0, 64, 4))
+def test_rows_that_begin_anywhere_in_a_line(cpu_target, memory, shift):
+    check_rows(memory, (STREAMED // (300 * 49) + 1, 300, 49), shift)
+
+
+@pytest.mark.parametrize("length", [49, 2501])
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
+def test_rows_of_other_types(cpu_target, memory, dtype, length):
+    size = 48 * 2**20 // np.dtype(dtype).itemsize
+    numbers = [np.resize(memory[0], size + 60_000)]
+    check_rows(numbers, (size // (5 * length) + 1, 5, length), 6 * np.dtype(dtype).itemsize, dtype)
 
 
 @pytest.mark.parametrize("shifts", [(0, 0), (0, 4), (4, 0)])

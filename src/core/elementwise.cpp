@@ -1,5 +1,6 @@
 // Element-wise work on arrays of any layout: each tile of the plan is brought to contiguous runs where it is not
 // contiguous already, and one kernel call does the tile. There is never a temporary larger than a tile.
+#include <algorithm>
 #include <cstring>
 
 #include "elementwise_plan.hpp"
@@ -177,6 +178,35 @@ class Elementwise : ElementwisePlan {
     }
   }
 
+  const char* slope_of_row(std::ptrdiff_t row) const {
+    std::ptrdiff_t offset = nest_.views[slopes].offset;
+    for (int d = row_; d >= 0; row /= nest_.shape[d--]) offset += row % nest_.shape[d] * stride(slopes, d);
+    return nest_.views[slopes].data + offset;
+  }
+
+  /// The slopes of rows that follow on each other, in the arithmetic type. After the last row comes the first one.
+  const char* gather_row_slopes(std::ptrdiff_t row, std::ptrdiff_t rows, Rooms& rooms) const {
+    const std::ptrdiff_t size = unit(slopes), height = nest_.shape[row_];
+    char* to = slope_room_needed() ? rooms.draws.bytes : rooms.slopes.bytes;
+    for (std::ptrdiff_t done = 0, count; done < rows; done += count) {
+      count = std::min(rows - done, height - (row + done) % height);
+      copy_tile(static_cast<std::size_t>(size), to + done * size, 0, size, slope_of_row(row + done), 0,
+                stride(slopes, row_), 1, count);
+    }
+    if (slope_room_needed()) kernels_.widen[work_.slope_type](rooms.slopes.bytes, to, static_cast<std::size_t>(rows));
+    return rooms.slopes.bytes;
+  }
+
+  /// A part of one run of rows, with a slope for each.
+  void process_run(const Tile& tile, Rooms& rooms) const {
+    const std::ptrdiff_t begin = (tile.offset[out] - nest_.views[out].offset) / item_;
+    const std::ptrdiff_t length = nest_.shape[inner_], row = begin / length, last = (begin + tile.cols - 1) / length;
+    const char* s = gather_row_slopes(row, last - row + 2, rooms);
+    kernels_.scale_rows[work_.type](at(out, tile), at(input, tile), s, static_cast<std::size_t>(length),
+                                    static_cast<std::size_t>((row + 1) * length - begin),
+                                    static_cast<std::size_t>(tile.cols), access_);
+  }
+
   void scale(char* y, const char* g, const char* x, const char* s, std::size_t n, Access access,
              bool own = false) const {
     if (work_.backward) {
@@ -207,6 +237,7 @@ class Elementwise : ElementwisePlan {
 
   void process(const Tile& tile, Rooms& rooms) const {
     if (nest_.used[products]) return multiply(tile, rooms);
+    if (one_run_) return process_run(tile, rooms);
     if (by_rows_) return process_rows(tile, rooms);
     if (across_) return process_across(tile);
     const auto n = static_cast<std::size_t>(tile.rows * tile.cols);

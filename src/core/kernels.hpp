@@ -68,6 +68,10 @@ struct Kernels {
   void (*scale[type_count])(void* y, const void* x, const void* slopes, std::size_t n, Access);
   // The same with slopes of the elements' own type.
   void (*own_scale[type_count])(void* y, const void* x, const void* slopes, std::size_t n, Access);
+  // The same with a slope for each row of `length` elements, 16 or more, and one slope more; `left` elements of the
+  // first row are left. For n < 2^14; null where it is no gain.
+  void (*scale_rows[type_count])(void* y, const void* x, const void* slopes, std::size_t length, std::size_t left,
+                                 std::size_t n, Access);
   // dx = x > 0 ? g : s * g
   void (*scale_pullback[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n, Access);
   // One slope for the whole run: dx as above, and lanes[i % 16] += g[i] * x[i] where x[i] > 0 is false.

@@ -54,6 +54,11 @@ static constexpr Kernels table = {RECTIFIER_STRING(RECTIFIER_TARGET),
                                   formula_count,
                                   RECTIFIER_EACH_TYPE(scale_loop),
                                   RECTIFIER_EACH_TYPE(own_scale_loop),
+#if RECTIFIER_LEVEL >= 3
+                                  RECTIFIER_EACH_TYPE(scale_rows_loop),
+#else
+                                  {},
+#endif
                                   RECTIFIER_EACH_TYPE(scale_pullback_loop),
                                   RECTIFIER_EACH_TYPE(sum_along_loop),
                                   RECTIFIER_EACH_TYPE(pull_rows_loop),
