@@ -56,8 +56,10 @@ inline void run_stretch(E* y, std::uint64_t first, std::size_t n, const SlopeRan
     run_part<V>(y, drawing, skip, i, compute, in...);
   }
   for (; i + drawn_at_once <= n; i += drawn_at_once) {
-    (prefetch<false>(in + i), ...);
-    if constexpr (access != streamed) prefetch<true>(y + i);
+    for (std::size_t k = i; k < i + drawn_at_once; k += block) {
+      (prefetch<false>(in + k), ...);
+      if constexpr (access != streamed) prefetch<true>(y + k);
+    }
     f32 slopes[Drawing::registers];
     drawing.next(slopes);
     use_slopes<V, access>(y + i, slopes, compute, (in + i)...);

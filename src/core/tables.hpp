@@ -670,6 +670,16 @@ struct TanhSlopeCentral {
         0x1.1a08e4p-10F}};
 };
 
+/// gelu_tanh is t / (1 + exp(2 u)) at -t; 4 u = (slope t + rise t^3) (1 + rest), in the Gaussian's unit.
+/// 2 t u'(t) = (slope / 2 t + 3 / 2 rise t^3) (1 + rest_of_half).
+struct TanhDouble {
+  static constexpr double limit = 0x1.5cp+4;
+  static constexpr double slope = 0x1.9884533d3b5cp+1;
+  static constexpr double rise = 0x1.2444f2a4d2f5p-3;
+  static constexpr double rest = 0x1.36336a7bddfc6p-39;
+  static constexpr double rest_of_half = 0x1.424387ee800cap-38;
+};
+
 /// exp(-s / 2) for |s| <= ln 2; relative error 2^-39.8.
 struct HalfExponential {
   alignas(64) static constexpr double poly[9] = {

@@ -12,6 +12,7 @@ from fits import Function, chebyshev_points, fit, interpolate, worst
 from functions import (
     LN2,
     ROOT,
+    TANH_LINEAR,
     TANH_ROOT,
     Gaussian,
     scaled_slope_over_distance,
@@ -209,6 +210,27 @@ def split_constants() -> str:
     return text
 
 
+def tanh_double(g: Gaussian, limit: float) -> str:
+    """gelu_tanh's exponent as a + b * t**2 with b exactly 0.044715 a, and a of so few bits that sums with it are exact.
+
+    4 u(t) = (a t + b t**3) (1 + rest), in the unit of the Gaussian's exponent.
+    """
+    true = TANH_LINEAR * g.count * g.step / LN2
+    spacing = mp.mpf(3125) / 2**45  # 0.044715 is 8943 / 200000, and 200000 is 3125 * 2**6
+    a = mp.nint(true / spacing) * spacing
+    return (
+        "\n/// gelu_tanh is t / (1 + exp(2 u)) at -t; 4 u = (slope t + rise t^3) (1 + rest), in the Gaussian's unit."
+        "\n/// 2 t u'(t) = (slope / 2 t + 3 / 2 rise t^3) (1 + rest_of_half).\n"
+        "struct TanhDouble {\n"
+        + scalar("double", "limit", limit)
+        + scalar("double", "slope", float(a))
+        + scalar("double", "rise", float(a * 8943 / 200000))
+        + scalar("double", "rest", float(true / a - 1))
+        + scalar("double", "rest_of_half", float(2 * TANH_LINEAR / a - 1))
+        + "};\n"
+    )
+
+
 def rational_argument(name: str, comment: str, function: Function, degree: int, limit: float) -> str:
     """Polynomial in v - 3/8, v = t / (t + 4), of function(t), for 0 <= t <= limit."""
 
@@ -243,6 +265,7 @@ def half_exponential(degree: int) -> str:
 
 
 # Limits: beyond 14.36 (38.58) t * Q(t) rounds to zero in float (double), beyond 14.63 (38.68) the derivative does.
+# gelu_tanh's do in double beyond 21.55 and 21.6.
 FLOAT16 = {"entries": 16, "octave_bits": 2, "offset": 1.0, "value_bits": 12, "double": False}
 FLOAT8 = {"entries": 8, "octave_bits": 0, "offset": 1.0, "value_bits": 12, "double": False, "squared": True}
 DOUBLE16 = {"entries": 16, "octave_bits": 2, "offset": 3.0, "value_bits": 26, "double": True}
@@ -275,6 +298,7 @@ def main() -> None:
     text += central("SlopeCentral", "Q(t) - t density(t)", make_central(slope, 5, to_float, ROOT))
     text += central("TanhTailCentral", "s(t), of gelu_tanh", make_central(tanh_tail, 5, to_float), wide=True)
     text += central("TanhSlopeCentral", "s(t) + t s'(t)", make_central(tanh_slope, 5, to_float, TANH_ROOT))
+    text += tanh_double(double16, 21.75)
     text += half_exponential(8)
     text += rational_argument("TailShort", of_q + " (t + 4)", lambda t: scaled_tail(t) * (t + 4), 12, 14.6)
     text += rational_argument("SlopeShort", of_g, scaled_slope_over_distance, 11, 14.8)
