@@ -92,8 +92,9 @@ def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
 def power_next_to(x: Any, more: int) -> tuple[Any, Any]:
     """2**(k + more) for the integer k next to x, and -k, both in the type of x.
 
-    Without meaning where x is not finite, or 2**(k + more) no normal number. The last bit of x + 1.5 * 2**fraction is worth
-    1, so the sum ends in the bits of k + more + bias. A conversion to integers would test for all that is out of range.
+    Without meaning where x is not finite, or 2**(k + more) no normal number. The last bit of x + 1.5 * 2**fraction is
+    worth 1, so the sum ends in the bits of k + more + bias. A conversion to integers would test for all that is out of
+    range.
     """
     integer, fraction, bias = bits_of(x)
     magic = 1.5 * 2.0**fraction + (bias + more)
