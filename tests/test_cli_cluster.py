@@ -313,10 +313,27 @@ def test_a_result_without_workers_is_not_waited_for(monkeypatch: pytest.MonkeyPa
         cluster._Watch(Threads(1, 0)).result_of(Dying("pending", *[TimeoutError()] * 1000))
 
 
-@pytest.mark.parametrize(("address", "words"), [("tcp://127.0.0.1:1", ".*"), ("what://x", ".*"), ("", ".*")])
+@pytest.mark.parametrize(("address", "words"), [("tcp://127.0.0.1:1", ".*"), ("tls://127.0.0.1:1", ".*")])
 def test_no_scheduler(address: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store("x.zarr", np.ones(3))
     monkeypatch.setattr(cluster, "_PATIENCE", 0.2)
+    message = refusal("x.zarr", "-o", "y.zarr", "--scheduler", address)
+    assert re.fullmatch(f"no scheduler answers at {address}: {words}", message)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("foo", "missing port number in address 'foo'"),
+        ("what://x", "unknown address scheme 'what' .*"),
+        ("", "missing .*"),
+    ],
+)
+def test_a_wrong_address_is_refused_before_a_client_is_made(
+    address: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store("x.zarr", np.ones(3))
+    monkeypatch.setattr(distributed, "Client", lambda *_, **__: pytest.fail("a client was made"))
     message = refusal("x.zarr", "-o", "y.zarr", "--scheduler", address)
     assert re.fullmatch(f"no scheduler answers at {address}: {words}", message)
 

@@ -174,8 +174,9 @@ def _library() -> ModuleType:
 @contextmanager
 def _connected(distributed: ModuleType, address: str) -> Iterator[Any]:
     try:
+        distributed.comm.resolve_address(address)  # a client that meets a wrong one takes a minute to end
         client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         raise InputError(f"no scheduler answers at {address}: {error}") from None
     try:
         yield client
