@@ -18,7 +18,7 @@ done := $(VENV)/.done
 build := build/$(notdir $(abspath $(VENV)))
 install := $(python) -m pip install --quiet
 settings := --no-build-isolation -Ccmake.define.RECTIFIER_WERROR=$(if $(WERROR),ON,OFF)
-core := CMakeLists.txt pyproject.toml $(wildcard src/core/*)
+core := CMakeLists.txt pyproject.toml $(wildcard src/core/* src/rectifier/_torch/*.hpp)
 formatted := $(filter-out %/tables.hpp,$(wildcard $(addsuffix /*.?pp,src/core src/rectifier/_torch))) r/src/routines.cpp
 triton_tables := src/rectifier/kernels/triton/tables.py
 jax_tables := src/rectifier/backends/jax_tables.py

@@ -279,10 +279,61 @@ def test_a_lost_result_without_workers_is_not_waited_for(monkeypatch: pytest.Mon
         watch.next_of(finished)
 
 
-@pytest.mark.parametrize(("address", "words"), [("tcp://127.0.0.1:1", ".*"), ("what://x", ".*"), ("", ".*")])
+class Dying:
+    """A finished task whose result is asked for when its worker has just died: what comes of each time to ask."""
+
+    def __init__(self, status: str, *outcomes: object) -> None:
+        self.status, self._outcomes = status, iter(outcomes)
+
+    def result(self, timeout: float) -> object:
+        assert timeout == cluster._PATIENCE
+        outcome = next(self._outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+def test_a_result_that_another_worker_computes_again() -> None:
+    assert cluster._Watch(Threads(1, 1)).result_of(Dying("finished", TimeoutError(), 7)) == 7
+
+
+@pytest.mark.parametrize("status", ["error", "cancelled"])
+def test_a_result_that_fails_when_it_is_computed_again(status: str) -> None:
+    assert cluster._Watch(Threads(1, 1)).result_of(Dying(status, TimeoutError(), InputError("no"))) is None
+
+
+def test_a_result_that_cannot_be_read() -> None:
+    with pytest.raises(EOFError):
+        cluster._Watch(Threads(1)).result_of(Dying("finished", EOFError()))
+
+
+def test_a_result_without_workers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_PATIENCE", 0.0)
+    with pytest.raises(InputError, match=r"^all workers are gone, and none came within 0 seconds$"):
+        cluster._Watch(Threads(1, 0)).result_of(Dying("pending", *[TimeoutError()] * 1000))
+
+
+@pytest.mark.parametrize(("address", "words"), [("tcp://127.0.0.1:1", ".*"), ("tls://127.0.0.1:1", ".*")])
 def test_no_scheduler(address: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store("x.zarr", np.ones(3))
     monkeypatch.setattr(cluster, "_PATIENCE", 0.2)
+    message = refusal("x.zarr", "-o", "y.zarr", "--scheduler", address)
+    assert re.fullmatch(f"no scheduler answers at {address}: {words}", message)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("foo", "missing port number in address 'foo'"),
+        ("what://x", "unknown address scheme 'what' .*"),
+        ("", "missing .*"),
+    ],
+)
+def test_a_wrong_address_is_refused_before_a_client_is_made(
+    address: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store("x.zarr", np.ones(3))
+    monkeypatch.setattr(distributed, "Client", lambda *_, **__: pytest.fail("a client was made"))
     message = refusal("x.zarr", "-o", "y.zarr", "--scheduler", address)
     assert re.fullmatch(f"no scheduler answers at {address}: {words}", message)
 

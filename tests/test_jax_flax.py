@@ -76,8 +76,9 @@ def test_without_flax(monkeypatch):
 def test_wrong_arguments_of_modules():
     nnx = needed("flax.nnx")
     rngs = nnx.Rngs(0)
-    with pytest.raises(TypeError, match=r"`features` must be an integer or None, got 2.5"):
-        functions.PReLU(2.5)
+    for features in (2.5, True, "2"):
+        with pytest.raises(TypeError, match=f"^`features` must be an integer or None, got {features!r}$"):
+            functions.PReLU(features)
     with pytest.raises(ValueError, match="`features` must be 1 or more, got -1"):
         functions.PReLU(-1)
     with pytest.raises(TypeError, match="`init` must be a number, got 'x'"):

@@ -253,6 +253,8 @@ def test_cast_apply_and_children(x):
     ("call", "error", "message"),
     [
         (lambda: nn.LeakyReLU(-1), ValueError, "`alpha` must be 0 or above, got -1"),
+        (lambda: nn.LeakyReLU("a"), TypeError, "^`alpha` must be a number, got 'a'$"),
+        (lambda: nn.LeakyReLU(float("nan")), ValueError, "^`alpha` must be a finite number, got nan$"),
         (lambda: nn.PReLU()(nd.ones((1,))), RuntimeError, r"Parameter 'prelu\d+_alpha' has not been initialized"),
         (lambda: nn.GELU()(1), ValueError, "must have an NDArray or a Symbol for its input, got int"),
         (lambda: gluon.Block()(1), NotImplementedError, "Block must say what it does, in `forward`"),

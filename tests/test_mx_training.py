@@ -155,6 +155,8 @@ def test_trainer_errors():
         gluon.Trainer(parameters, "sgd", {"beta1": 1})
     with pytest.raises(TypeError, match="`params` must hold Parameters, got int"):
         gluon.Trainer([3], "sgd")
+    with pytest.raises(TypeError, match="`params` must hold Parameters, got int"):
+        gluon.Trainer(3, "sgd")
     trainer = gluon.Trainer(parameters, "sgd", {"lr_scheduler": lambda step: 1})
     with pytest.raises(UserWarning, match="LRScheduler"):
         trainer.set_learning_rate(1)

@@ -333,6 +333,9 @@ EXPORT_ERRORS = [
     ({"dtype": "int32"}, ValueError, "`dtype` must be float16, float32 or float64, got int32"),
     ({"shapes": {"z": (2, 3)}}, ValueError, "`shapes` must name inputs of the graph, which are x, act_gamma, got 'z'"),
     ({"shapes": {"x": (2, 0)}}, ValueError, "`shapes` must have sizes of 1 and more, or names, got 0 for 'x'"),
+    ({"dtype": "x"}, TypeError, "^`dtype` must be float16, float32 or float64, got 'x'$"),
+    ({"shapes": [1]}, TypeError, "^`shapes` must be a mapping or None, got list$"),
+    ({"params": 3}, TypeError, "^`params` must be a mapping, a file or None, got int$"),
     ({"shapes": None}, ValueError, "the shape of gamma and the number of the data's dimensions must be known"),
     ({"params": {"act_gamma": np.ones((5, 7), "f")}}, ValueError, "`gamma` must align with axis 1 .* in node 'act'"),
     ({"params": {"act_gamma": np.ones(3, "c8")}}, TypeError, "`dtype` must be one of float32"),
@@ -391,6 +394,8 @@ def test_import_refuses_what_is_no_model(tmp_path):
     path = tmp_path / "m.onnx"
     with pytest.raises(FileNotFoundError):
         import_model(path)
+    with pytest.raises(TypeError, match=r"^`model` must be an onnx.ModelProto or a file, got int$"):
+        import_model(3)
     path.write_bytes(b"no model")
     with pytest.raises(ValueError, match=r"not an? .*ONNX model"):
         import_model(path)

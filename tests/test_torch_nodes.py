@@ -389,6 +389,42 @@ def test_import_takes_the_file_that_is_there(cache):
     assert compilations(cache) == 1
 
 
+def test_an_older_torch_is_refused():
+    program = """
+import torch
+del torch.Tensor.__dlpack_c_exchange_api__
+import rectifier
+try:
+    rectifier.leaky_relu(torch.ones(1))
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert done.stdout == (
+        f"tensors need PyTorch 2.10 or later, got {torch.__version__}: pip install 'rectifier[torch]'\n"
+    )
+
+
+def test_daemon_threads_may_pack_signs_while_the_interpreter_ends(compiled_node):
+    """Up to Python 3.13 they are ended by unwinding their stacks, where they ask for the GIL again."""
+    program = """
+import threading, torch, rectifier.torch
+x = torch.linspace(-1, 1, 2**20).requires_grad_()
+computed = threading.Barrier(4)
+def compute():
+    assert rectifier.leaky_relu(x, slope=-1.0).grad_fn.name() == "RectifierBackward"
+    computed.wait()
+    while True:
+        rectifier.leaky_relu(x, slope=-1.0)
+for _ in range(3):
+    threading.Thread(target=compute, daemon=True).start()
+computed.wait()
+"""
+    environment = {**os.environ, "RECTIFIER_CACHE": str(Path(compiled_node.__file__).parent)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_directory_is_that_of_the_users_caches(monkeypatch):
     monkeypatch.delenv("RECTIFIER_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")

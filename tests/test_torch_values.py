@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 
 import numpy as np
 import pytest
@@ -222,6 +223,12 @@ def test_pullback_writes_to_out():
 V = torch.zeros(2, 3)
 
 
+def nested(layout):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls them a prototype
+        return torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=layout)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -234,6 +241,16 @@ V = torch.zeros(2, 3)
             "`gamma` must be a tensor with strides, got one with",
         ),
         (lambda: leaky_relu(V, out=V.to_sparse()), TypeError, "`out` must be a tensor with strides, got one with"),
+        (
+            lambda: leaky_relu(nested(torch.strided)),
+            TypeError,
+            "`data` must be a tensor with strides, got one that is nested",
+        ),
+        (
+            lambda: leaky_relu(nested(torch.jagged)),
+            TypeError,
+            "`data` must be a tensor with strides, got one that is nested",
+        ),
         (lambda: vjp(V)[1](V.to_sparse()), TypeError, "`d_out` must be a tensor with strides, got one with layout"),
         (lambda: leaky_relu(V, V[:, :2], "prelu"), ValueError, "`gamma` must align"),
         (lambda: leaky_relu(V, "word", "prelu"), TypeError, "`gamma` must be an array of real numbers, got str"),

@@ -8,6 +8,7 @@
 #define NPY_TARGET_VERSION NPY_1_22_API_VERSION
 #include <numpy/arrayobject.h>
 
+#include "../rectifier/_torch/without_gil.hpp"
 #include "arrays.hpp"
 #include "cpu.hpp"
 #include "exported.hpp"
@@ -17,7 +18,6 @@
 #include "quick.hpp"
 #include "result_memory.hpp"
 #include "tensors.hpp"
-#include "without_gil.hpp"
 
 using namespace rectifier;
 

@@ -6,10 +6,10 @@
 
 #include <utility>
 
+#include "../rectifier/_torch/without_gil.hpp"
 #include "gamma_gradient.hpp"
 #include "quick.hpp"
 #include "result_memory.hpp"
-#include "without_gil.hpp"
 
 namespace rectifier {
 

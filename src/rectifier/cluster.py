@@ -30,6 +30,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _PATIENCE = 30.0
 # Tasks at the scheduler, for each thread of a worker: enough for none to wait, few enough to cost it no memory.
 _TASKS_A_THREAD = 4
+# What a task is that no worker will do again.
+_FAILED = ("error", "cancelled")
 
 
 def compute_on_cluster(
@@ -92,10 +94,11 @@ def _run(
             futures[future] = index
             future.add_done_callback(finished.put)
         future = watch.next_of(finished)
+        part = watch.result_of(future) if operator.sums_gamma else None
         if future.status != "finished":
             raise _explained(future, boxes[futures[future]])
         index = futures.pop(future)
-        sums.take(index, future.result() if operator.sums_gamma else None)
+        sums.take(index, part)
         progress(_bytes(boxes[index], operator.dtype))
 
 
@@ -133,6 +136,18 @@ class _Watch:
                 finished.put(future)
                 time.sleep(0.1)
 
+    def result_of(self, future: Any) -> Any:
+        """Its result; None where it failed, or was lost and fails when it is computed again."""
+        while True:
+            try:
+                return future.result(timeout=_PATIENCE)
+            except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
+                self._look()
+            except Exception:
+                if future.status not in _FAILED:
+                    raise
+                return None
+
     def _look(self) -> None:
         try:
             threads = sum(self._client.nthreads().values())
@@ -159,8 +174,9 @@ def _library() -> ModuleType:
 @contextmanager
 def _connected(distributed: ModuleType, address: str) -> Iterator[Any]:
     try:
+        distributed.comm.resolve_address(address)  # a client that meets a wrong one takes a minute to end
         client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         raise InputError(f"no scheduler answers at {address}: {error}") from None
     try:
         yield client

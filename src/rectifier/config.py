@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
 import platform
 import sys
-from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, Literal
 
 from . import _core
+from .parameters import integer
 
 __all__ = ["get_num_threads", "release_buffers", "set_buffer_limit", "set_num_threads", "show_config"]
 
@@ -43,18 +42,10 @@ def set_num_threads(n: int) -> None:
     1
     >>> rectifier.set_num_threads(before)
     """
-    number = _integer("n", n, "an integer")
+    number = integer("n", n, "an integer")
     if not 1 <= number <= _MOST_THREADS:
         raise ValueError(f"`n` must be from 1 to {_MOST_THREADS}, got {n!r}")
     _core.set_num_threads(number)
-
-
-def _integer(name: str, value: Any, wanted: str) -> int:
-    """The integer that an argument is; a bool is none."""
-    if not isinstance(value, bool):
-        with suppress(TypeError):
-            return operator.index(value)
-    raise TypeError(f"`{name}` must be {wanted}, got {value!r}")
 
 
 def get_num_threads() -> int:
@@ -112,7 +103,7 @@ def set_buffer_limit(bytes: int | None) -> None:
     """
     if bytes is None:
         return _core.set_buffer_limit(None)
-    number = _integer("bytes", bytes, "an integer or None")
+    number = integer("bytes", bytes, "an integer or None")
     if number < 0:
         raise ValueError(f"`bytes` must be 0 or more, got {bytes!r}")
     return _core.set_buffer_limit(min(number, sys.maxsize))

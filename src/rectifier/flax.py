@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ from flax import nnx
 
 from . import jax as functions
 from .backends.jax import TRACED
-from .parameters import LOWER_BOUND, SLOPE, UPPER_BOUND, check_bounds, finite
+from .parameters import LOWER_BOUND, SLOPE, UPPER_BOUND, check_bounds, finite, integer
 
 __all__ = ["PReLU", "RReLU"]
 
@@ -54,10 +53,7 @@ class PReLU(nnx.Module):
 
 
 def _checked_features(features: Any) -> int:
-    try:
-        number = operator.index(features)
-    except TypeError:
-        raise TypeError(f"`features` must be an integer or None, got {features!r}") from None
+    number = integer("features", features, "an integer or None")
     if number < 1:
         raise ValueError(f"`features` must be 1 or more, got {features!r}")
     return number

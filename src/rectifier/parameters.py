@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import numbers
+import operator
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -24,6 +26,7 @@ __all__ = [
     "definitions",
     "finite",
     "finite_as_float32",
+    "integer",
 ]
 
 SLOPE = 0.25
@@ -168,6 +171,14 @@ class Call(NamedTuple):
         if self.activation.is_random and not self.training:
             return self._replace(slope=0.5 * (self.lower_bound + self.upper_bound))
         return self
+
+
+def integer(name: str, value: Any, wanted: str) -> int:
+    """The integer that an argument is; a bool is none."""
+    if not isinstance(value, (bool, np.bool_)):
+        with suppress(TypeError):
+            return operator.index(value)
+    raise TypeError(f"`{name}` must be {wanted}, got {value!r}")
 
 
 def finite(name: str, value: object, traced: tuple[type, ...] = ()) -> float:

@@ -27,6 +27,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _PIECE_BYTES = 1 << 24
 
 
+def _opened(files: ExitStack, path: str, bfloat16: bool) -> ArrayFile | ArrayStore:
+    if is_store(path):
+        return files.enter_context(ArrayStore(path, bfloat16=bfloat16))
+    return files.enter_context(ArrayFile(path, bfloat16=bfloat16))
+
+
 class PiecewiseOperator:
     """The value of the operator on a file's array, or its gradient, in pieces.
 
@@ -85,18 +91,14 @@ class PiecewiseOperator:
             "bfloat16": bfloat16,
         }
         with ExitStack() as files:
-
-            def opened(path: str) -> ArrayFile | ArrayStore:
-                if is_store(path):
-                    return files.enter_context(ArrayStore(path, bfloat16=bfloat16))
-                return files.enter_context(ArrayFile(path, bfloat16=bfloat16))
-
-            self._data = opened(data)
+            self._data = _opened(files, data, bfloat16)
             if bfloat16 and self._data.dtype != BFLOAT16:
                 raise InputError(
                     f"{data} holds {self._data.dtype}; --dtype bfloat16 is for elements of unknown kind (V2)"
                 )
-            self._gamma, self._d_out = (None if path is None else opened(path) for path in (gamma, d_out))
+            self._gamma, self._d_out = (
+                None if path is None else _opened(files, path, bfloat16) for path in (gamma, d_out)
+            )
             nothing = _as_floats("data", np.empty(0, self._data.dtype))
             self.shape, self.dtype, self.fortran = self._data.shape, nothing.dtype, self._data.fortran
             self._call = call.rounded(self.dtype == np.float64)

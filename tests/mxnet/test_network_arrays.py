@@ -11,10 +11,12 @@ from mxnet_process import MXNetError
 from rectifier import mx
 from rectifier.mx.base import DTYPES
 from rectifier.mx.infer import node_shapes, node_types
-from rectifier.mx.shape_operators import ARRAY_ROWS
+from rectifier.mx.number_operators import NUMBER_ROWS
+from rectifier.mx.shape_operators import SHAPE_ROWS
 from rectifier.onnx import export, latest_opset
 from rectifier.onnx.translators import TRANSLATORS
 
+ROWS = (*SHAPE_ROWS, *NUMBER_ROWS)
 OPSETS = (9, 10, 11, 13, 17, 18, latest_opset())
 
 # Relative to the output's range; the largest difference measured is 1.9e-7.
@@ -89,13 +91,13 @@ def test_every_operator_has_a_case(mxnet):
     for case in CASES:
         symbol, _ = in_mxnet(mxnet, case)
         seen |= {node["op"] for node in json.loads(symbol.tojson())["nodes"]}
-    untested = {row.name for row in ARRAY_ROWS if row.name in TRANSLATORS} - seen
+    untested = {row.name for row in ROWS if row.name in TRANSLATORS} - seen
     assert untested == set()
 
 
 def test_parameters_are_those_of_the_registry(mxnet):
     """Names, which are required, and the defaults of every row; and each alias leads to its row."""
-    rows = {name: row for row in ARRAY_ROWS for name in (row.name, *row.aliases)}
+    rows = {name: row for row in ROWS for name in (row.name, *row.aliases)}
     registry, _ = mxnet.run(f"names = {sorted(rows)}\n{REGISTRY}")
     for name, row in rows.items():
         canonical, count, arguments = registry[name]

@@ -139,8 +139,9 @@ def checked_upstream(d_out: Any, like: Tensor) -> Tensor:
 
 
 def _check_layout(name: str, tensor: Tensor) -> None:
-    if tensor.layout is not torch.strided:
-        raise TypeError(f"`{name}` must be a tensor with strides, got one with layout {tensor.layout}")
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        kind = "that is nested" if tensor.is_nested else f"with layout {tensor.layout}"
+        raise TypeError(f"`{name}` must be a tensor with strides, got one {kind}")
 
 
 def _as_floats(name: str, tensor: Tensor) -> Tensor:

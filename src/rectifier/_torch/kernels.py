@@ -22,6 +22,8 @@ from .arguments import draw_word
 
 __all__ = ["Settings", "gamma_pullback", "pack_signs", "pullback", "value"]
 
+if not hasattr(Tensor, "__dlpack_c_exchange_api__"):
+    raise ImportError(f"tensors need PyTorch 2.10 or later, got {torch.__version__}: pip install 'rectifier[torch]'")
 _core.register_tensors(Tensor, torch.empty_like, draw_word, False)
 
 

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "kernel_table.hpp"
+#include "without_gil.hpp"
 
 namespace {
 
@@ -250,9 +251,9 @@ struct RectifierBackward : Node {
 
 Tensor signs_of(const Tensor& data) {
   const Tensor bits = at::detail::empty_cpu({(data.numel() + 7) / 8}, at::TensorOptions(at::kByte));
-  PyThreadState* const state = PyEval_SaveThread();
-  table->pack_signs(Seen(bits, true), Seen(data));
-  PyEval_RestoreThread(state);
+  const Seen written(bits, true), read(data);
+  const rectifier::WithoutGil released;
+  table->pack_signs(written, read);
   return bits;
 }
 

@@ -28,7 +28,7 @@ from .plain import KINDS, PLAIN, UNTOUCHED
 
 __all__ = ["build_nodes", "state", "use"]
 
-_SOURCES = tuple(Path(__file__).with_name(name) for name in ("nodes.cpp", "kernel_table.hpp"))
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("nodes.cpp", "kernel_table.hpp", "without_gil.hpp"))
 _CHECKSUM = hashlib.sha256
 
 # The loaded node, and its function: the operator on plain tensors, recorded for autograd, or NotImplemented.

@@ -27,7 +27,6 @@ __all__ = [
     "scale",
     "two_sum",
     "upper_half",
-    "whole_of",
 ]
 
 Formula = Callable[[Any, Any], Any]
@@ -90,30 +89,23 @@ def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     return total, (a - (total - part)) + (b - part)
 
 
-def whole_of(x: Any) -> tuple[Any, Any]:
-    """The integer k next to x, and -k in the type of x. A k without meaning where x is not finite, or beyond 2**21.
-
-    The last bit of x + 1.5 * 2**fraction is worth 1. A conversion to integers would test for all that is out of range.
-    """
-    integer, fraction, bias = bits_of(x)
-    magic = 1.5 * 2.0**fraction
-    shifted = x + magic
-    bits = lax.bitcast_convert_type(shifted, integer)
-    return bits - ((2 * (fraction + bias) + 1) << (fraction - 1)), magic - shifted
-
-
 def power_next_to(x: Any, more: int) -> tuple[Any, Any]:
-    """2**(k + more) for the integer k next to x, and -k, both in the type of x; as in `whole_of` and `power_of_two`."""
+    """2**(k + more) for the integer k next to x, and -k, both in the type of x.
+
+    Without meaning where x is not finite, or 2**(k + more) no normal number. The last bit of x + 1.5 * 2**fraction is
+    worth 1, so the sum ends in the bits of k + more + bias. A conversion to integers would test for all that is out of
+    range.
+    """
     integer, fraction, bias = bits_of(x)
     magic = 1.5 * 2.0**fraction + (bias + more)
     shifted = x + magic
     return lax.bitcast_convert_type(lax.bitcast_convert_type(shifted, integer) << fraction, x.dtype), magic - shifted
 
 
-def power_of_two(k: Any, like: Any, more: int = 0) -> Any:
-    """2**(k + more) for integers k, in the type of `like`; k + more is the exponent of a normal number."""
+def power_of_two(k: Any, like: Any) -> Any:
+    """2**k for integers k, in the type of `like`; k is the exponent of a normal number."""
     integer, fraction, bias = bits_of(like)
-    return lax.bitcast_convert_type((k.astype(integer) + (bias + more)) << fraction, like.dtype)
+    return lax.bitcast_convert_type((k.astype(integer) + bias) << fraction, like.dtype)
 
 
 def scale(y: Any, k: Any) -> Any:

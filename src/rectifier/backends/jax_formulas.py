@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from ..reference import SELU_LAMBDA
-from .jax_arithmetic import Formula, bits_of, differentiated, polynomial, power_of_two, scale, upper_half, whole_of
+from .jax_arithmetic import Formula, bits_of, differentiated, polynomial, power_next_to, power_of_two, scale, upper_half
 from .jax_gelu_tanh import gelu_tanh
 from .jax_tables import TABLES
 
@@ -93,11 +93,11 @@ def times_gaussian(t: Any, amount: Any, change: Any, shift: int) -> Any:
     """
     table = TABLES[t.dtype]
     upper = upper_half(t)  # what is left of t * t is small
-    k, minus_k = whole_of(t * t * (-0.5 * table.log2e))
+    half = bits_of(t)[2] // 2 + 2  # no 2**k is so small that half of the exponents would not make it a normal number
+    power, minus_k = power_next_to(t * t * (-0.5 * table.log2e), half)
     r = (upper * upper * -0.5 + minus_k * table.ln2_high) + (minus_k * table.ln2_low - (t - upper) * (t + upper) * 0.5)
-    half = bits_of(t)[2] // 2 + 1  # no 2**k is so small that half of the exponents would not make it a normal number
     product = amount + amount * (change + (change + 1) * expm1_reduced(r))
-    return product * power_of_two(k, t, half) * 2.0 ** -(half + shift)
+    return product * power * 2.0 ** -(half + shift)
 
 
 def _clipped(x: Any) -> Any:

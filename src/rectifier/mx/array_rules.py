@@ -1,4 +1,4 @@
-"""Shapes of the operators of `shape_operators` that move elements.
+"""Shapes of the operators of `shape_operators`.
 
 The source of each rule is the operator's page in the documentation of MXNet 1.6.0 (mxnet.symbol).
 """

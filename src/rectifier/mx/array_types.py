@@ -1,4 +1,4 @@
-"""Dtypes of the operators of `shape_operators`, where they are not the same for all inputs and outputs."""
+"""Dtypes of the operators on arrays, where they are not the same for all inputs and outputs."""
 
 from __future__ import annotations
 

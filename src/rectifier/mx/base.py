@@ -14,7 +14,16 @@ import numpy as np
 from ..files import InputError
 from ..replacement import Replacement
 
-__all__ = ["DTYPES", "DTYPE_NUMBERS", "MXNetError", "dtype_number", "replace_file", "replacing", "string_of"]
+__all__ = [
+    "DTYPES",
+    "DTYPE_NUMBERS",
+    "MXNetError",
+    "check_sizes",
+    "dtype_number",
+    "replace_file",
+    "replacing",
+    "string_of",
+]
 
 
 class MXNetError(ValueError):
@@ -50,6 +59,13 @@ def dtype_number(dtype: Any) -> int:
         names = ", ".join(str(known) for known in DTYPE_NUMBERS)
         raise TypeError(f"`dtype` must be one of {names}, got {wanted}")
     return number
+
+
+def check_sizes(name: str, shape: Iterable[Any]) -> None:
+    """Raise a ValueError unless the shape of an input has sizes that an exported model can have."""
+    for size in shape:
+        if isinstance(size, bool) or not isinstance(size, (int, str)) or (isinstance(size, int) and size < 1):
+            raise ValueError(f"`shapes` must have sizes of 1 and more, or names, got {size!r} for {name!r}")
 
 
 def string_of(value: object) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from . import image_operators as _image_operators  # noqa: F401 - enters its rows in the table
 from . import layer_operators as _layer_operators  # noqa: F401 - enters its rows in the table
+from . import number_operators as _number_operators  # noqa: F401 - enters its rows in the table
 from . import shape_operators as _shape_operators  # noqa: F401 - enters its rows in the table
 from .operators import Operator, Values, register
 

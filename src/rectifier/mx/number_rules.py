@@ -1,4 +1,4 @@
-"""Shapes of the operators of `shape_operators` that compute: products, reductions, choices by index, made arrays.
+"""Shapes of the operators of `number_operators`: products, reductions, choices by index, made arrays.
 
 The source of each rule is the operator's page in the documentation of MXNet 1.6.0 (mxnet.symbol).
 """
@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 
 from .array_rules import axis_in, one_shape, product
+from .number_operators import ARRAY_UNARY
 from .operators import Values
-from .shape_operators import ARRAY_UNARY
 from .shape_rules import Rule, Shape, Shapes, broadcast, merge, reduce, reduced_axes, same, words
 
 __all__ = ["NUMBER_RULES", "arange_count", "dot_parts", "gemm_axes"]

@@ -1,10 +1,8 @@
-"""The operators of MXNet 1.6.0 on arrays that are not offered: shapes, indices, reductions and mathematics."""
+"""The operators of MXNet 1.6.0 on arrays that move elements, and are not offered: shapes and indices."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from .operator_table import REDUCTION, SCALAR, counted
+from .operator_table import counted
 from .operators import (
     Names,
     Operator,
@@ -22,7 +20,7 @@ from .operators import (
     register,
 )
 
-__all__ = ["ARRAY_ROWS", "ARRAY_UNARY", "optional_integers"]
+__all__ = ["DTYPE", "DTYPES", "SHAPE_ROWS", "optional_integers"]
 
 
 def optional_integers(text: str) -> tuple[int | None, ...]:
@@ -30,53 +28,11 @@ def optional_integers(text: str) -> tuple[int | None, ...]:
     return literal_tuple(text.replace("L", ""), "integers and None", (int, type(None)))
 
 
-_DTYPES = ("float16", "float32", "float64", "int32", "int64", "int8", "uint8")
-_dtype = choice(*_DTYPES)
-_dtype_or_bool = choice("bool", *_DTYPES)
+DTYPES = ("float16", "float32", "float64", "int32", "int64", "int8", "uint8")
+DTYPE = choice(*DTYPES)
 
 _MANY = (Parameter("num_args", count),)
-_TRANSPOSED = (Parameter("transpose_a", boolean, False), Parameter("transpose_b", boolean, False))
-_DOT = (*_TRANSPOSED, Parameter("forward_stype", optional(choice("csr", "default", "row_sparse")), None))
-_ARGUMENT = (Parameter("axis", optional(integer), None), Parameter("keepdims", boolean, False))
 _BLOCK = (Parameter("block_size", integer),)
-
-
-def _made(dtype: Any, *, shape: Any = ()) -> tuple[Parameter, ...]:
-    """The parameters of operators that make arrays from nothing."""
-    return (
-        Parameter("shape", optional(integers), shape),
-        Parameter("ctx", str, ""),
-        Parameter("dtype", dtype, "float32"),
-    )
-
-
-# Functions of one number, beside those of `operator_table`.
-ARRAY_UNARY = (
-    "rcbrt",
-    "cbrt",
-    "log2",
-    "log10",
-    "rint",
-    "round",
-    "trunc",
-    "fix",
-    "tan",
-    "sinh",
-    "cosh",
-    "arcsin",
-    "arccos",
-    "arctan",
-    "arcsinh",
-    "arccosh",
-    "arctanh",
-    "degrees",
-    "radians",
-    "logical_not",
-    "gamma",
-    "gammaln",
-    "erfinv",
-)
-_LOGICAL = {"and": "And", "or": "Or", "xor": "Xor"}
 
 
 def _parts(values: Values) -> Names:
@@ -209,7 +165,7 @@ _INDICES = (
             Parameter("depth", integer),
             Parameter("on_value", number, 1.0),
             Parameter("off_value", number, 0.0),
-            Parameter("dtype", _dtype, "float32"),
+            Parameter("dtype", DTYPE, "float32"),
         ),
     ),
     Operator(
@@ -221,7 +177,7 @@ _INDICES = (
             Parameter("k", integer, 1),
             Parameter("ret_typ", choice("both", "indices", "mask", "value"), "indices"),
             Parameter("is_ascend", boolean, False),
-            Parameter("dtype", _dtype, "float32"),
+            Parameter("dtype", DTYPE, "float32"),
         ),
     ),
     Operator(
@@ -235,78 +191,11 @@ _INDICES = (
         parameters=(
             Parameter("axis", optional(integer), -1),
             Parameter("is_ascend", boolean, True),
-            Parameter("dtype", _dtype, "float32"),
-        ),
-    ),
-)
-
-_NUMBERS = (
-    *(Operator(name, parameters=()) for name in ARRAY_UNARY),
-    *(
-        Operator(name, parameters=REDUCTION, aliases=aliases)
-        for name, aliases in {
-            "max": ("max_axis",),
-            "min": ("min_axis",),
-            "prod": (),
-            "nansum": (),
-            "nanprod": (),
-        }.items()
-    ),
-    Operator("argmax", parameters=_ARGUMENT),
-    Operator("argmin", parameters=_ARGUMENT),
-    Operator("argmax_channel", parameters=()),
-    Operator(
-        "norm",
-        parameters=(
-            Parameter("ord", integer, 2),
-            Parameter("axis", optional(integers), None),
-            Parameter("out_dtype", optional(_dtype), None),
-            Parameter("keepdims", boolean, False),
-        ),
-    ),
-    Operator("clip", parameters=(Parameter("a_min", number), Parameter("a_max", number))),
-    Operator("hard_sigmoid", parameters=(Parameter("alpha", number, 0.2), Parameter("beta", number, 0.5))),
-    Operator("smooth_l1", parameters=(Parameter("scalar", number, 1.0),)),
-    Operator("dot", ("lhs", "rhs"), parameters=_DOT),
-    Operator("batch_dot", ("lhs", "rhs"), parameters=_DOT),
-    Operator(
-        "_linalg_gemm2",
-        ("A", "B"),
-        parameters=(*_TRANSPOSED, Parameter("alpha", number, 1.0), Parameter("axis", integer, -2)),
-        aliases=("linalg_gemm2",),
-    ),
-    Operator("amp_cast", parameters=(Parameter("dtype", _dtype),)),
-    Operator("_grad_add", ("lhs", "rhs"), parameters=()),
-    *(
-        Operator(f"_logical_{name}", ("lhs", "rhs"), parameters=(), aliases=(f"_Logical_{word}",))
-        for name, word in _LOGICAL.items()
-    ),
-    *(
-        Operator(f"_logical_{name}_scalar", parameters=SCALAR, aliases=(f"_Logical{word}Scalar",))
-        for name, word in _LOGICAL.items()
-    ),
-    *(Operator(f"broadcast_logical_{name}", ("lhs", "rhs"), parameters=()) for name in _LOGICAL),
-)
-
-_MADE = (
-    Operator("_zeros", (), parameters=_made(_dtype_or_bool)),
-    Operator("_ones", (), parameters=_made(_dtype_or_bool)),
-    Operator("_full", (), parameters=(*_made(_dtype, shape=None), Parameter("value", number))),
-    Operator(
-        "_arange",
-        (),
-        parameters=(
-            Parameter("start", number),
-            Parameter("stop", optional(number), None),
-            Parameter("step", number, 1.0),
-            Parameter("repeat", integer, 1),
-            Parameter("infer_range", boolean, False),
-            Parameter("ctx", str, ""),
-            Parameter("dtype", _dtype, "float32"),
+            Parameter("dtype", DTYPE, "float32"),
         ),
     ),
 )
 
 # Every row of this module.
-ARRAY_ROWS = (*_SHAPES, *_INDICES, *_NUMBERS, *_MADE)
-register(*ARRAY_ROWS)
+SHAPE_ROWS = (*_SHAPES, *_INDICES)
+register(*SHAPE_ROWS)

@@ -12,17 +12,18 @@ import numpy as np
 from . import graph, infer
 from .arithmetic import Arithmetic
 from .base import replace_file
-from .compose import compose, create, hidden_or_same, row_for_call
-from .graph import Entry, Node, walk
+from .compose import compose, create, row_for_call
+from .graph import Entry, walk
 from .known_operators import FLUENT
-from .operators import Operator, mutated_inputs, output_name, parameters_of, visible_count
+from .operators import Operator, visible_count
 from .print_graph import describe
 from .symbol_file import graph_from_json, graph_to_json
+from .symbol_names import Named
 
 __all__ = ["Symbol", "call_operator", "load_json"]
 
 
-class Symbol(Arithmetic):
+class Symbol(Named, Arithmetic):
     """A graph, seen as its outputs. Symbols come from `Variable`, from operators, or from a file.
 
     Attributes
@@ -85,76 +86,11 @@ class Symbol(Arithmetic):
         inputs = [entry for node in nodes for entry in node.inputs]
         return Symbol(inputs) if inputs else None
 
-    # --- names and attributes
-
-    @property
-    def name(self) -> str | None:
-        """The name of the node; None for a group."""
-        return self._node.name if self._node else None
-
-    @property
-    def _node(self) -> Node | None:
-        """The one node of which all outputs are, or None."""
-        first = self.outputs[0].node
-        return first if all(entry.node is first for entry in self.outputs) else None
-
     def __repr__(self) -> str:
         if self.name is not None:
             return f"<{type(self).__name__} {self.name}>"
         names = ", ".join(entry.node.name for entry in self.outputs)
         return f"<{type(self).__name__} group [{names}]>"
-
-    def list_outputs(self) -> list[str]:
-        """The outputs' names."""
-        return [output_name(entry) for entry in self.outputs]
-
-    def list_inputs(self) -> list[str]:
-        """The names of all variables, auxiliary states included, in MXNet's order."""
-        return [node.name for node in self._variables()]
-
-    def list_arguments(self) -> list[str]:
-        """The names of the variables but for auxiliary states."""
-        states = self._states()
-        return [node.name for node in self._variables() if id(node) not in states]
-
-    def list_auxiliary_states(self) -> list[str]:
-        """The names of the variables that operators write to, such as the moving means of BatchNorm."""
-        states = self._states()
-        return [node.name for node in self._variables() if id(node) in states]
-
-    def _variables(self) -> list[Node]:
-        return [node for node in walk(self.outputs) if node.is_variable]
-
-    def _states(self) -> set[int]:
-        return {id(state) for node in walk(self.outputs) for state in mutated_inputs(node)}
-
-    def attr(self, key: str) -> str | None:
-        """The node's attribute or parameter of this name as a string, or None."""
-        node = self._node
-        if node is None:
-            return None
-        if key in ("name", "op_name"):
-            return node.name if key == "name" else node.op
-        return _with_plain_keys(node).get(key)
-
-    def list_attr(self) -> dict[str, str]:
-        """The attributes and parameters of the first output's node."""
-        return _with_plain_keys(self.outputs[0].node)
-
-    def attr_dict(self) -> dict[str, dict[str, str]]:
-        """The attributes and parameters of every node that has any, by the node's name."""
-        return {node.name: _with_plain_keys(node) for node in walk(self.outputs) if node.attrs}
-
-    def _set_attr(self, **kwargs: str) -> None:
-        """Set attributes of the node; a parameter is checked as when the symbol was made."""
-        node = self.outputs[0].node
-        for key, value in kwargs.items():
-            if not isinstance(value, str):
-                raise ValueError(f"`{key}` must be a string, got {value!r}")
-        changed = Node(node.op, node.name, {**node.attrs, **{hidden_or_same(k): v for k, v in kwargs.items()}})
-        if node.op is not None:
-            parameters_of(changed)
-        node.attrs = changed.attrs
 
     # --- composition
 
@@ -264,12 +200,6 @@ class Symbol(Arithmetic):
 
 def _binding() -> Any:
     return importlib.import_module(".binding", __package__)
-
-
-def _with_plain_keys(node: Node) -> dict[str, str]:
-    """A node's attributes; those that MXNet keeps between underscores are there without them as well."""
-    plain = {key[2:-2]: value for key, value in node.attrs.items() if hidden_or_same(key[2:-2]) == key}
-    return {**node.attrs, **plain}
 
 
 def load_json(json_str: str) -> Symbol:

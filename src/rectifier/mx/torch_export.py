@@ -13,7 +13,7 @@ from torch import Tensor, fx
 
 from ..replacement import Replacement
 from ..torch import revert
-from .base import replacing
+from .base import check_sizes, replacing
 
 __all__ = ["export_program", "save_pt2"]
 
@@ -108,9 +108,8 @@ def export_program(
             raise ValueError(f"`{which}` must be of the inputs, {', '.join(names)}, got {', '.join(unknown)}")
     if missing := [name for name in names if name not in shapes]:
         raise ValueError(f"`shapes` must hold {', '.join(missing)}")
-    for name, size in ((name, size) for name, shape in shapes.items() for size in shape):
-        if isinstance(size, bool) or not isinstance(size, (int, str)) or (isinstance(size, int) and size < 1):
-            raise ValueError(f"`shapes` must have sizes of 1 and more, or names, got {size!r} for {name!r}")
+    for name, shape in shapes.items():
+        check_sizes(name, shape)
     if standalone:
         module = copy.deepcopy(module)
         if left := revert(module).left:

@@ -141,6 +141,8 @@ def translated(
     """
     check_opset(opset)
     check_rng(rng)
+    if shapes is not None and not isinstance(shapes, Mapping):
+        raise TypeError(f"`shapes` must be a mapping or None, got {type(shapes).__name__}")
     if not isinstance(symbol, Symbol):
         symbol = load(symbol)
     missing = unsupported(symbol.outputs)
@@ -163,7 +165,11 @@ def check_opset(opset: int) -> None:
 
 
 def check_dtype(dtype: Any) -> np.dtype[Any]:
-    """The dtype, or a ValueError if it is none of the activations'."""
-    if np.dtype(dtype) not in (np.float16, np.float32, np.float64):
-        raise ValueError(f"`dtype` must be float16, float32 or float64, got {np.dtype(dtype)}")
-    return np.dtype(dtype)
+    """The dtype, or an error if it is none of the activations'."""
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"`dtype` must be float16, float32 or float64, got {dtype!r}") from None
+    if wanted not in (np.float16, np.float32, np.float64):
+        raise ValueError(f"`dtype` must be float16, float32 or float64, got {wanted}")
+    return wanted

@@ -56,6 +56,8 @@ def import_model(
     {'act': {'act_type': 'gelu'}}
     """
     if not isinstance(model, ModelProto):
+        if not isinstance(model, (str, os.PathLike)):
+            raise TypeError(f"`model` must be an onnx.ModelProto or a file, got {type(model).__name__}")
         try:
             model = onnx.load(os.fspath(model))
         except OSError:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, ValueInfoProto, helper
 
-from ..mx.base import DTYPES, dtype_number
+from ..mx.base import DTYPES, check_sizes, dtype_number
 from ..mx.graph import Entry, Node, walk
 from ..mx.infer import known_types, node_shapes, node_types
 from ..mx.operators import output_count, output_name, parameters_of, read_inputs
@@ -64,9 +64,7 @@ class Translation:
             if name not in every or name in self._arrays:
                 free = [other for other in self._variables if other not in self._arrays]
                 raise ValueError(f"`shapes` must name inputs of the graph, which are {', '.join(free)}, got {name!r}")
-            for size in shape:
-                if isinstance(size, bool) or not isinstance(size, (int, str)) or (isinstance(size, int) and size < 1):
-                    raise ValueError(f"`shapes` must have sizes of 1 and more, or names, got {size!r} for {name!r}")
+            check_sizes(name, shape)
 
     def refuse_free_inputs(self) -> None:
         """Raise a ValueError if the graph reads what is neither a parameter nor given a shape."""

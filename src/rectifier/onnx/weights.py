@@ -83,6 +83,8 @@ def open_weights(params: Params) -> Iterator[dict[str, Weight]]:
             if file.arrays and not file.names:
                 raise ValueError("`params` must hold arrays with names, got a list")
             found: Mapping[str, Any] = {name: _Stored(file, i) for i, name in enumerate(file.names)}
+        elif params is not None and not isinstance(params, Mapping):
+            raise TypeError(f"`params` must be a mapping, a file or None, got {type(params).__name__}")
         else:
             found = {name: Held(_array(value)) for name, value in (params or {}).items()}
         arguments, states = params_file.split_names(found)

@@ -37,11 +37,6 @@ class accelerate(contextlib.ContextDecorator):  # a verb, as torch.no_grad is
     ``gelu``, ``leaky_relu``, ``prelu`` and ``rrelu`` of torch, their gradients, in-place and ``out=`` forms run on
     these kernels where those have been measured to be faster for the size and dtype, and on torch's elsewhere.
 
-    Raises
-    ------
-    RuntimeError
-        If this torch cannot hand out the kernels that are replaced (before 2.9).
-
     Notes
     -----
     It concerns the whole process: every thread, and whatever calls the operators, from ``torch.nn`` to TorchScript.
@@ -131,8 +126,6 @@ def _switch(step: int) -> None:
 
 
 def _registered() -> torch.library.Library:
-    if not hasattr(torch.library, "get_kernel"):
-        raise RuntimeError(f"`accelerate` needs torch 2.9 or later, got {torch.__version__}")
     library = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
     try:
         with warnings.catch_warnings():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ...parameters import finite
 from .. import initializer
 from ..coverage import unknown_name
 from ..initializer import Initializer
@@ -74,7 +75,7 @@ class LeakyReLU(HybridBlock):
     """
 
     def __init__(self, alpha: float, **kwargs: Any) -> None:
-        if not alpha >= 0:
+        if finite("alpha", alpha) < 0:
             raise ValueError(f"`alpha` must be 0 or above, got {alpha!r}")
         super().__init__(**kwargs)
         self._alpha = alpha

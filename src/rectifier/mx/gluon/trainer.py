@@ -65,6 +65,8 @@ class Trainer:
         update_on_kvstore: bool | None = None,
     ) -> None:
         listed = params.values() if isinstance(params, (ParameterDict, Mapping)) else params
+        if not isinstance(listed, Iterable):
+            raise TypeError(f"`params` must hold Parameters, got {type(params).__name__}")
         self._params = list(listed)
         for one in self._params:
             if not isinstance(one, Parameter):

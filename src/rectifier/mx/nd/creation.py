@@ -56,7 +56,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     except (TypeError, ValueError) as error:
         if isinstance(error, MXNetError):
             raise
-        raise TypeError(f"`source_array` must be an array of numbers: {error}") from None
+        raise TypeError(f"`source_array` must be an array of numbers, got {type(numbers).__name__}: {error}") from None
     context = ctx or current_context()
     return NDArray(tensor.to(device_of(context)), context)
 

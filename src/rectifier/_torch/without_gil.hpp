@@ -1,4 +1,4 @@
-// Work without Python's lock, for functions that Python calls.
+// Work without Python's lock, for functions that Python calls. For the core, and for nodes.cpp beside it.
 #pragma once
 
 #include <Python.h>
