@@ -77,7 +77,8 @@ def flat_block(
         tl.store(out + (start - SHIFT) + lane, narrow(y, ELEMENT))
 
 
-@triton.jit
+# A kernel of its own for keys that are multiples of 16 would be compiled when the first of them comes, and gain nothing.
+@triton.jit(do_not_specialize=["key", "counter"])
 def flat_kernel(
     out, data, d_out, gamma, n: tl.int64,
     slope: tl.float64, fraction: tl.float64, exponent: tl.float64, floor: tl.float64,
@@ -113,7 +114,7 @@ def offsets(at, row, col, steps, OUTER: tl.constexpr, WIDE: tl.constexpr):
         return at + (row * steps[OUTER] + col * steps[OUTER + 1])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["key", "first"])
 def tile_kernel(
     out, data, d_out, gamma, outer, rows: tl.int64, cols: tl.int64,
     out_steps, data_steps, d_out_steps, gamma_steps, position_steps,

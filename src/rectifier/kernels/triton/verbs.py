@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from .elementwise import flat_kernel, pack_kernel, tile_kernel
-from .gamma_gradient import FOLD, TILE, gamma_kernel, plan_gamma, reduce_kernel
+from .gamma_gradient import FOLD, TILE, WARPS, gamma_kernel, plan_gamma, reduce_kernel
 from .launch import block_of, numbers_of, on_device, range_of, start
 from .nest import FAR, Loop, Steps, c_order, loops_of, next_power, plan_tiles
 from .slopes import draw_kernel
@@ -179,7 +179,7 @@ def gamma_pullback(
             gamma_kernel, (-(-plan.kept_size // plan.kept_tile) * plan.chunks,), written, sums, d_out, data, gamma,
             plan.kept_size, plan.reduced_size, plan.chunks, plan.kept, plan.reduced, *plan.kept_steps,
             *plan.reduced_steps[:3], len(plan.kept), len(plan.reduced), d_data is not None, plan.wide,
-            plan.lanes, plan.steps, plan.groups, plan.kept_tile,
+            plan.lanes, plan.steps, plan.groups, plan.kept_tile, plan.run, warps=WARPS,
         )  # fmt: skip
         count = plan.chunks
         while count > 1:
