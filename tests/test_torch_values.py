@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 
 import numpy as np
 import pytest
@@ -123,6 +124,19 @@ def test_manual_seed_governs(grad):
     assert torch.equal(leaky_relu(X, **RRELU), first)  # the quick path and the one of autograd draw the same key
 
 
+@pytest.mark.parametrize("rng", [None, 7])
+@pytest.mark.parametrize("where", [None, "meta"])
+def test_the_key_is_drawn_on_the_cpu_wherever_new_tensors_are_made(where, rng):
+    x = numbers(0).requires_grad_()
+    found = []
+    for device in ("cpu", where):
+        torch.manual_seed(3)
+        with torch.device(device or "cpu"):
+            y = leaky_relu(x, act_type="rrelu", training=True, rng=rng)
+            found.append((y, *torch.autograd.grad(y.sum(), x)))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
 def test_generators_are_taken():
     made = [leaky_relu(X, rng=torch.Generator().manual_seed(5), **RRELU) for _ in range(2)]
     assert torch.equal(*made)
@@ -222,6 +236,12 @@ def test_pullback_writes_to_out():
 V = torch.zeros(2, 3)
 
 
+def nested():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own: it calls them a prototype
+        return torch.nested.nested_tensor([V, V[:1]])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -234,6 +254,8 @@ V = torch.zeros(2, 3)
             "`gamma` must be a tensor with strides, got one with",
         ),
         (lambda: leaky_relu(V, out=V.to_sparse()), TypeError, "`out` must be a tensor with strides, got one with"),
+        (lambda: leaky_relu(nested()), TypeError, "`data` must be a tensor with strides, got a nested one"),
+        (lambda: leaky_relu(nested(), V, "prelu"), TypeError, "`data` must be a tensor with strides, got a nested one"),
         (lambda: vjp(V)[1](V.to_sparse()), TypeError, "`d_out` must be a tensor with strides, got one with layout"),
         (lambda: leaky_relu(V, V[:, :2], "prelu"), ValueError, "`gamma` must align"),
         (lambda: leaky_relu(V, "word", "prelu"), TypeError, "`gamma` must be an array of real numbers, got str"),
