@@ -150,7 +150,7 @@ def test_the_order_is_the_documented_one(count):
 def test_a_third_stage(monkeypatch):
     """Many chunks of few elements: the second stage runs until one sum is left."""
     x, g = numbers(1, (17_000,), np.float64), numbers(2, (17_000,), np.float64)
-    monkeypatch.setattr(gamma_gradient, "TILE", 64)
+    monkeypatch.setattr(gamma_gradient, "SUMS", 64)
     gamma_gradient.plan_gamma.cache_clear()
     from rectifier.kernels.triton import verbs
 

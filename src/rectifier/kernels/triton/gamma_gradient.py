@@ -21,7 +21,7 @@ __all__ = ["GammaPlan", "gamma_kernel", "plan_gamma", "reduce_kernel"]
 
 MOST_LANES = 64
 STEPS = 16
-TILE = 2048  # sums that a program holds
+SUMS = 2048  # sums that a program holds
 WARPS = 8  # of a program: with 4, some of the sums do not fit into registers
 MOST_RUN = 16  # elements; no more bytes are moved at once
 FOLD = 1024  # sums that the second stage adds at a time
@@ -81,11 +81,11 @@ def plan_gamma(shape: Steps, gamma_shape: Steps, strides: tuple[Steps, ...]) -> 
     across = kept_steps[x][-1] == 1 and reduced_steps[x][-1] != 1
     most_kept = next_power(kept_size)
     if across:
-        kept_tile = min(most_kept, TILE // lanes)
-        in_program = min(TILE // (lanes * kept_tile), next_power(blocks))
+        kept_tile = min(most_kept, SUMS // lanes)
+        in_program = min(SUMS // (lanes * kept_tile), next_power(blocks))
     else:
-        in_program = min(TILE // lanes, next_power(blocks))
-        kept_tile = min(most_kept, TILE // (lanes * in_program))
+        in_program = min(SUMS // lanes, next_power(blocks))
+        kept_tile = min(most_kept, SUMS // (lanes * in_program))
     reach = kept_size * reduced_size
     for lengths, parts in ((kept, kept_steps), (reduced, reduced_steps)):
         spans = (sum((n - 1) * abs(step) for n, step in zip(lengths, part, strict=True)) for part in parts)
