@@ -14,10 +14,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import fake_gpu
 import torch
 import triton
 
+import fake_gpu
 from rectifier.kernels import triton as verbs
 from rectifier.kernels.triton.nest import FAR
 from rectifier.parameters import ACTIVATIONS

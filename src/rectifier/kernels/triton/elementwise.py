@@ -77,7 +77,7 @@ def flat_block(
         tl.store(out + (start - SHIFT) + lane, narrow(y, ELEMENT))
 
 
-# A kernel of its own for keys that are multiples of 16 would be compiled when the first of them comes, and gain nothing.
+# Keys that are multiples of 16 would have a kernel of their own, compiled when the first of them comes, for no gain.
 @triton.jit(do_not_specialize=["key", "counter"])
 def flat_kernel(
     out, data, d_out, gamma, n: tl.int64,
