@@ -478,6 +478,26 @@ def test_compiled_code_and_scripts(calls):
         torch.testing.assert_close(y, expected, rtol=1e-6, atol=1e-7)
 
 
+def test_inside_of_a_compiled_function(calls):
+    x = data()
+
+    def within(v):
+        with accelerate():
+            return F.elu(v) + is_accelerated()
+
+    decorated = accelerate()(lambda v: F.elu(v) + is_accelerated())
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for count, function in enumerate((within, decorated)):
+            compiled = torch.compile(function, backend="eager")
+            for _ in range(10):
+                torch.testing.assert_close(compiled(x), F.elu(x) + 1, rtol=1e-6, atol=1e-7)
+                assert not is_accelerated()
+            assert len(calls) == 10 * (count + 1)
+    torch._dynamo.reset()
+    with pytest.raises(torch._dynamo.exc.Unsupported, match="`accelerate` stands around a compiled function"):
+        torch.compile(within, backend="eager", fullgraph=True)(x)
+
+
 def test_inference_mode_and_autocast(calls):
     x = data((8, 8))
     with accelerate(), torch.inference_mode():
@@ -485,6 +505,18 @@ def test_inference_mode_and_autocast(calls):
     with accelerate(), torch.autocast("cpu", torch.bfloat16):
         assert F.gelu(x @ x).dtype is torch.bfloat16
     assert len(calls) == 2
+
+
+def test_wherever_new_tensors_are_made(calls):
+    x, weight = data((2, 3, 8)).requires_grad_(), torch.ones(3, requires_grad=True)
+    noise = torch.empty(2, 3, 8)
+    with accelerate(), torch.device("meta"):
+        F.prelu(x, weight).sum().backward()
+        y = torch.ops.aten.rrelu_with_noise(x.detach(), noise, training=True)
+    assert len(calls) == 4
+    assert torch.equal(x.grad, torch.ones(2, 3, 8))
+    torch.testing.assert_close(weight.grad, x.detach().clamp(max=0).sum((0, 2)))
+    assert torch.equal(y, x.detach() * noise)
 
 
 def test_results_can_be_shared_and_saved(tmp_path):

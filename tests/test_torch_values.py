@@ -124,6 +124,19 @@ def test_manual_seed_governs(grad):
     assert torch.equal(leaky_relu(X, **RRELU), first)  # the quick path and the one of autograd draw the same key
 
 
+@pytest.mark.parametrize("rng", [None, 7])
+@pytest.mark.parametrize("where", [None, "meta"])
+def test_the_key_is_drawn_on_the_cpu_wherever_new_tensors_are_made(where, rng):
+    x = numbers(0).requires_grad_()
+    found = []
+    for device in ("cpu", where):
+        torch.manual_seed(3)
+        with torch.device(device or "cpu"):
+            y = leaky_relu(x, act_type="rrelu", training=True, rng=rng)
+            found.append((y, *torch.autograd.grad(y.sum(), x)))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
 def test_generators_are_taken():
     made = [leaky_relu(X, rng=torch.Generator().manual_seed(5), **RRELU) for _ in range(2)]
     assert torch.equal(*made)

@@ -1,5 +1,7 @@
 """prelu's backward pass in Triton: dx bit for bit, dgamma summed in float64 in one order and rounded once."""
 
+import math
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from gpu_or_interpreter import to_device, to_numpy, torch
 from rectifier import _core
 from rectifier.kernels import triton as kernels
 from rectifier.kernels.triton import gamma_gradient
+from rectifier.kernels.triton.gamma_gradient import plan_gamma
+from rectifier.kernels.triton.nest import c_order
 from test_gamma_gradient import exact_sum, rounded_once
 from test_layouts import DTYPES, numbers
 from test_triton_layouts import LAYOUTS, SHAPES, laid_out
@@ -31,6 +35,37 @@ def cases(draw):
     shape = draw(SHAPES)
     gamma_shape = tuple(n if draw(st.booleans()) else 1 for n in shape)
     return shape, gamma_shape, np.dtype(draw(st.sampled_from(DTYPES))), [draw(st.sampled_from(LAYOUTS)) for _ in "123"]
+
+
+def positions(shape, gamma_shape, strides):
+    """Where each element lies: a row for each element of gamma, with the elements that it covers in C order."""
+    at = sum(np.arange(n).reshape([-1 if a == axis else 1 for a in range(len(shape))]) * strides[axis]
+             for axis, n in enumerate(shape))  # fmt: skip
+    kept = [axis for axis, n in enumerate(gamma_shape) if n == shape[axis]]
+    reduced = [axis for axis in range(len(shape)) if axis not in kept]
+    return at.transpose(kept + reduced).reshape(math.prod(gamma_shape[axis] for axis in kept), -1)
+
+
+SHAPES_WITH_RUNS = [
+    ((4, 3, 8, 8), (1, 3, 1, 1), 16), ((4, 3, 6, 6), (1, 3, 1, 1), 4), ((4, 3, 7, 7), (1, 3, 1, 1), 1),
+    ((2, 4, 16), (1, 4, 1), 16), ((2, 4, 16), (1, 1, 16), 1), ((64, 32), (1, 1), 16), ((3, 8), (3, 1), 8),
+    ((5, 3, 2, 24), (1, 3, 2, 1), 8),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "gamma_shape", "run"), SHAPES_WITH_RUNS)
+def test_what_the_compiler_is_told_of_neighbours_is_so(shape, gamma_shape, run):
+    dense = c_order(shape)
+    for strides in (dense, c_order(tuple(n + (n > 1) for n in shape)), dense[::-1], tuple(2 * s for s in dense)):
+        gamma_strides = tuple(0 if n == 1 else 1 for n in gamma_shape)
+        plan = plan_gamma(shape, gamma_shape, (dense, strides, dense, gamma_strides))
+        assert strides != dense or plan.run == run
+        assert plan.lanes % plan.run == 0
+        for steps in (dense, strides):
+            at = positions(shape, gamma_shape, steps)
+            at = at[:, : at.shape[1] // plan.run * plan.run].reshape(len(at), -1, plan.run)
+            assert (at[:, :, 0] % plan.run == 0).all()
+            assert (at - at[:, :, :1] == np.arange(plan.run)).all()
 
 
 @given(cases(), st.integers(0, 99))
@@ -115,7 +150,7 @@ def test_the_order_is_the_documented_one(count):
 def test_a_third_stage(monkeypatch):
     """Many chunks of few elements: the second stage runs until one sum is left."""
     x, g = numbers(1, (17_000,), np.float64), numbers(2, (17_000,), np.float64)
-    monkeypatch.setattr(gamma_gradient, "TILE", 64)
+    monkeypatch.setattr(gamma_gradient, "SUMS", 64)
     gamma_gradient.plan_gamma.cache_clear()
     from rectifier.kernels.triton import verbs
 

@@ -101,6 +101,19 @@ def test_any_layout(case, seed):
     assert_same_bits(to_numpy(out), expected)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("gamma_shape", [(1, 5, 1, 1), (1, 1, 1, 41), (1, 5, 9, 41), (1, 5, 1, 41)])
+@pytest.mark.parametrize("layout", ["C", "channels last", "padded"])
+def test_slopes_along_rows_and_columns_of_several_tiles(gamma_shape, layout, dtype):
+    x, g = numbers(1, (3, 5, 9, 41), dtype), numbers(2, (3, 5, 9, 41), dtype)
+    gamma = numbers(3, gamma_shape, "float64" if dtype == "float64" else "float32")
+    data, above = laid_out(x, layout, 1), laid_out(g, layout, 1)
+    for upstream in (None, above):
+        out = torch.empty_like(data)
+        kernels.apply(0, out, data, upstream, to_device(gamma))
+        assert_same_bits(to_numpy(out), expected_of(x, None if upstream is None else g, gamma, {"formula": 0}, False))
+
+
 @given(SHAPES, st.sampled_from(DTYPES), st.sampled_from(LAYOUTS[:-1]), st.integers(0, 99))
 @settings(CONSTANT, max_examples=12)
 def test_in_place(shape, dtype, layout, seed):

@@ -40,11 +40,11 @@ def check_rng_for_tensors(rng: Any) -> None:
 def draw_key(rng: Any) -> Tensor:
     """The key of the slopes, 64 bits in a tensor without axes. None draws it from torch's generator of the CPU."""
     if rng is None:
-        return torch.randint(_LOWEST, _HIGHEST, (), dtype=torch.int64)
+        return torch.randint(_LOWEST, _HIGHEST, (), dtype=torch.int64, device="cpu")
     if isinstance(rng, torch.Generator):
         return torch.randint(_LOWEST, _HIGHEST, (), dtype=torch.int64, generator=rng, device=rng.device).cpu()
     key = key_from_rng(rng, _GENERATORS)
-    return torch.tensor(key - (key >> 63 << 64), dtype=torch.int64)
+    return torch.tensor(key - (key >> 63 << 64), dtype=torch.int64, device="cpu")
 
 
 def draw_word() -> int:

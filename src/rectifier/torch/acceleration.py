@@ -30,6 +30,19 @@ _library: torch.library.Library | None = None
 _retired: deque[Any] = deque(maxlen=1024)
 
 
+def _untraced(function: _Function) -> _Function:
+    """The function, which a call of torch.compile runs as it stands, with all that it calls.
+
+    As `torch.compiler.disable` does, which puts 1 us around each call.
+    """
+    frames = torch._C._dynamo.eval_frame
+    function._torchdynamo_disable = True  # type: ignore[attr-defined]
+    function._torchdynamo_disable_msg = "`accelerate` stands around a compiled function"  # type: ignore[attr-defined]
+    skip = frames._FrameAction.SKIP
+    frames.set_code_exec_strategy(function.__code__, frames._FrameExecStrategy(skip, skip))
+    return function
+
+
 class accelerate(contextlib.ContextDecorator):  # a verb, as torch.no_grad is
     """Run torch's own activations on the kernels of rectifier, in models that stay as they are.
 
@@ -68,11 +81,13 @@ class accelerate(contextlib.ContextDecorator):  # a verb, as torch.no_grad is
     ...     return torch.nn.functional.elu(x)
     """
 
+    @_untraced
     def __init__(self) -> None:
         self._depth = 0
         self.enable()
         self._fresh = True  # the first block is the one that this object was made for
 
+    @_untraced
     def enable(self) -> None:
         """Switch on; once more where it is on already."""
         with _lock:
@@ -80,6 +95,7 @@ class accelerate(contextlib.ContextDecorator):  # a verb, as torch.no_grad is
             self._depth += 1
             self._fresh = False
 
+    @_untraced
     def disable(self) -> None:
         """Take back one `enable`, or what the call did; nothing happens where it is off."""
         with _lock:
@@ -88,6 +104,7 @@ class accelerate(contextlib.ContextDecorator):  # a verb, as torch.no_grad is
                 self._fresh = False
                 _switch(-1)
 
+    @_untraced
     def __enter__(self) -> accelerate:
         if self._fresh:
             self._fresh = False
@@ -95,6 +112,7 @@ class accelerate(contextlib.ContextDecorator):  # a verb, as torch.no_grad is
             self.enable()
         return self
 
+    @_untraced
     def __exit__(self, *error: object) -> None:
         self.disable()
 
@@ -147,6 +165,7 @@ def _replace(
 ) -> None:
     original = torch.library.get_kernel(f"aten::{operator}", "CPU")
 
+    @_untraced
     def kernel(keys: Any, x: torch.Tensor, *arguments: Any, **named: Any) -> Any:
         if bisect_right(switches.get(x.dtype, ()), x.numel()) & 1:
             result = compute(x, *arguments, **named)

@@ -112,7 +112,7 @@ def _prelu_backward(g: Tensor, x: Tensor, weight: Tensor) -> Any:
     """
     if not dense(x) or not _alike(g, x) or not _covers(weight, x) or not _asked_by_engine(x):
         return NotImplemented
-    d_x, d_weight = _core.new_like(x), torch.empty(weight.shape, dtype=weight.dtype)
+    d_x, d_weight = _core.new_like(x), torch.empty(weight.shape, dtype=weight.dtype, device=x.device)
     _core.gamma_pullback(d_x, d_weight, g, x, weight)
     return d_x, d_weight
 
@@ -144,8 +144,9 @@ def _rrelu(x: Tensor, noise: Tensor, lower: Any = 0.125, upper: Any = 1 / 3, tra
         target = _core.new_like(x)
     elif target is not x and not (_alike(target, x) and dense(target) and _apart(target, x, noise)):
         return NotImplemented
-    key = torch.empty((), dtype=torch.int64).random_(-(2**63), None, generator=generator).item() % 2**64
-    ones = torch.ones((), dtype=x.dtype).expand(x.shape)
+    word = torch.empty((), dtype=torch.int64, device=x.device).random_(-(2**63), None, generator=generator)
+    key = word.item() % 2**64
+    ones = torch.ones((), dtype=x.dtype, device=x.device).expand(x.shape)
     formula = ACTIVATIONS["rrelu"].formula
     _core.apply(formula, noise, x, ones, None, 0.0, key, float(lower), float(upper))
     _core.apply(formula, target, x, None, noise)

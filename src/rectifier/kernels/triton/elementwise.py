@@ -77,7 +77,8 @@ def flat_block(
         tl.store(out + (start - SHIFT) + lane, narrow(y, ELEMENT))
 
 
-@triton.jit
+# Keys that are multiples of 16 would have a kernel of their own, compiled when the first of them comes, for no gain.
+@triton.jit(do_not_specialize=["key", "counter"])
 def flat_kernel(
     out, data, d_out, gamma, n: tl.int64,
     slope: tl.float64, fraction: tl.float64, exponent: tl.float64, floor: tl.float64,
@@ -113,33 +114,34 @@ def offsets(at, row, col, steps, OUTER: tl.constexpr, WIDE: tl.constexpr):
         return at + (row * steps[OUTER] + col * steps[OUTER + 1])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["key", "first", "row_tiles", "col_tiles"])
 def tile_kernel(
-    out, data, d_out, gamma, outer, rows: tl.int64, cols: tl.int64,
+    out, data, d_out, gamma, outer, rows: tl.int64, cols: tl.int64, row_tiles: tl.int32, col_tiles: tl.int32,
     out_steps, data_steps, d_out_steps, gamma_steps, position_steps,
     slope: tl.float64, fraction: tl.float64, exponent: tl.float64, floor: tl.float64,
     key: tl.uint64, lower: tl.float64, step: tl.float64, last: tl.float64, first: tl.uint64,
     FORMULA: tl.constexpr, BACKWARD: tl.constexpr, SLOPES: tl.constexpr, SIGNS: tl.constexpr,
     OUTER: tl.constexpr, WIDE: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr,
 ):  # fmt: skip
-    """Arrays of any strides, by tiles of ROWS x COLS elements. Slopes are drawn along the columns."""
+    """Arrays of any strides, by tiles of ROWS x COLS elements. Slopes are drawn along the columns; gamma's are those of
+    each element, or the same along a row or a column."""
     ELEMENT: tl.constexpr = out.dtype.element_ty
     ARITHMETIC: tl.constexpr = tl.float64 if ELEMENT == tl.float64 else tl.float32
     EXACT: tl.constexpr = ELEMENT == tl.float32 or ELEMENT == tl.float64
     DRAWN: tl.constexpr = SLOPES == "drawn"
-    program = tl.program_id(0).to(tl.int64)
-    col_tiles = (cols + (COLS - 1 + 3 * DRAWN)) // COLS
-    row_tiles = (rows + (ROWS - 1)) // ROWS
-    first_col = program % col_tiles * COLS
-    first_row = program // col_tiles % row_tiles * ROWS
-    rest = program // col_tiles // row_tiles
+    # Divisions of 64 bits would take longer than a tile's elements.
+    rest = tl.program_id(0)
+    first_col = (rest % col_tiles).to(tl.int64) * COLS
+    rest = rest // col_tiles
+    first_row = (rest % row_tiles).to(tl.int64) * ROWS
+    rest = rest // row_tiles
     out_at = first_row * out_steps[OUTER]
     data_at = first_row * data_steps[OUTER]
     d_out_at = first_row * d_out_steps[OUTER]
     gamma_at = first_row * gamma_steps[OUTER]
     position = first_row * position_steps[OUTER]
     for d in tl.static_range(OUTER - 1, -1, -1):
-        i = rest % outer[d]
+        i = (rest % outer[d]).to(tl.int64)
         rest = rest // outer[d]
         out_at += i * out_steps[d]
         data_at += i * data_steps[d]
@@ -157,7 +159,8 @@ def tile_kernel(
         col = col - (number & 3).to(tl.int32)
         mask = (row < rows_left) & (col + first_col >= 0) & (col + first_col < cols)
     else:
-        mask = (row < rows_left) & (col < tl.minimum(cols - first_col, COLS).to(tl.int32))
+        cols_left = tl.minimum(cols - first_col, COLS).to(tl.int32)
+        mask = (row < rows_left) & (col < cols_left)
     out_at += first_col * out_steps[OUTER + 1]
     data_at += first_col * data_steps[OUTER + 1]
     if SIGNS:
@@ -172,6 +175,11 @@ def tile_kernel(
     if SLOPES == "each":
         gamma_at += first_col * gamma_steps[OUTER + 1]
         s = load(offsets(gamma + gamma_at, row, col, gamma_steps, OUTER, WIDE), mask, True).to(ARITHMETIC)
+    elif SLOPES == "rows":
+        s = load(gamma + gamma_at + row.to(tl.int64) * gamma_steps[OUTER], row < rows_left, True).to(ARITHMETIC)
+    elif SLOPES == "cols":
+        gamma_at += first_col * gamma_steps[OUTER + 1]
+        s = load(gamma + gamma_at + col.to(tl.int64) * gamma_steps[OUTER + 1], col < cols_left, True).to(ARITHMETIC)
     elif SLOPES == "shared":
         s = widen(tl.load(gamma)).to(ARITHMETIC)
     elif not DRAWN:

@@ -21,7 +21,9 @@ __all__ = ["GammaPlan", "gamma_kernel", "plan_gamma", "reduce_kernel"]
 
 MOST_LANES = 64
 STEPS = 16
-TILE = 2048  # sums that a program holds
+SUMS = 2048  # sums that a program holds
+WARPS = 8  # of a program: with 4, some of the sums do not fit into registers
+MOST_RUN = 16  # elements; no more bytes are moved at once
 FOLD = 1024  # sums that the second stage adds at a time
 
 
@@ -40,6 +42,17 @@ class GammaPlan(NamedTuple):
     kept_tile: int  # elements of gamma of one program
     chunks: int  # programs for each of those
     wide: bool
+    run: int  # elements that lie side by side in all arrays, wherever a multiple of so many starts
+
+
+def _run(lanes: int, lengths: Steps, kept_steps: tuple[Steps, ...], reduced_steps: tuple[Steps, ...]) -> int:
+    """How many neighbours among the elements that are summed can be moved at once."""
+    data = slice(0, 3)
+    if any(part[-1] != 1 for part in reduced_steps[data]):
+        return 1
+    apart = (step for part in reduced_steps[data] for step in part[:-1])
+    apart_kept = (step for part in kept_steps[data] for step in part)
+    return math.gcd(MOST_RUN, lanes, *(lengths[-1:] if len(lengths) > 1 else ()), *apart, *apart_kept)
 
 
 def _spread(loops: list[Loop], arrays: int) -> tuple[Steps, tuple[Steps, ...], int]:
@@ -68,11 +81,11 @@ def plan_gamma(shape: Steps, gamma_shape: Steps, strides: tuple[Steps, ...]) -> 
     across = kept_steps[x][-1] == 1 and reduced_steps[x][-1] != 1
     most_kept = next_power(kept_size)
     if across:
-        kept_tile = min(most_kept, TILE // lanes)
-        in_program = min(TILE // (lanes * kept_tile), next_power(blocks))
+        kept_tile = min(most_kept, SUMS // lanes)
+        in_program = min(SUMS // (lanes * kept_tile), next_power(blocks))
     else:
-        in_program = min(TILE // lanes, next_power(blocks))
-        kept_tile = min(most_kept, TILE // (lanes * in_program))
+        in_program = min(SUMS // lanes, next_power(blocks))
+        kept_tile = min(most_kept, SUMS // (lanes * in_program))
     reach = kept_size * reduced_size
     for lengths, parts in ((kept, kept_steps), (reduced, reduced_steps)):
         spans = (sum((n - 1) * abs(step) for n, step in zip(lengths, part, strict=True)) for part in parts)
@@ -80,17 +93,19 @@ def plan_gamma(shape: Steps, gamma_shape: Steps, strides: tuple[Steps, ...]) -> 
     return GammaPlan(
         kept, reduced, kept_steps, reduced_steps, kept_size, reduced_size,
         lanes, steps, in_program, kept_tile, -(-blocks // in_program), reach >= FAR // 2,
+        _run(lanes, reduced, kept_steps, reduced_steps),
     )  # fmt: skip
 
 
 @triton.jit
-def offset_of(index, lengths, steps, DIMS: tl.constexpr):
-    """Where element `index` of nested loops lies."""
+def offset_of(index, lengths, steps, DIMS: tl.constexpr, MULTIPLE: tl.constexpr, RUN: tl.constexpr):
+    """Where element `index` of nested loops lies. What a compiler cannot see through the remainders: each RUN elements
+    lie side by side, the first of them at a multiple of MULTIPLE."""
     at = index * 0
     for d in tl.static_range(DIMS - 1, 0, -1):
         at += index % lengths[d] * steps[d]
         index = index // lengths[d]
-    return at + index * steps[0]
+    return tl.max_contiguous(tl.multiple_of(at + index * steps[0], MULTIPLE), RUN)
 
 
 @triton.jit
@@ -108,7 +123,7 @@ def gamma_kernel(
     d_data, sums, d_out, data, gamma, kept_size: tl.int64, reduced_size: tl.int64, chunks: tl.int64,
     kept, reduced, d_data_kept, d_out_kept, data_kept, gamma_kept, d_data_reduced, d_out_reduced, data_reduced,
     KEPT_DIMS: tl.constexpr, REDUCED_DIMS: tl.constexpr, WANTS_DX: tl.constexpr, WIDE: tl.constexpr,
-    LANES: tl.constexpr, STEPS: tl.constexpr, GROUPS: tl.constexpr, KEPT: tl.constexpr,
+    LANES: tl.constexpr, STEPS: tl.constexpr, GROUPS: tl.constexpr, KEPT: tl.constexpr, RUN: tl.constexpr,
 ):  # fmt: skip
     """The data's gradient of one chunk, and its sums: float64 for the second stage, or gamma's gradient itself."""
     ELEMENT: tl.constexpr = data.dtype.element_ty
@@ -123,18 +138,22 @@ def gamma_kernel(
     if not WIDE:
         k = k.to(tl.int32)
         j = j.to(tl.int32)
-    slope = widen(tl.load(gamma + offset_of(k, kept, gamma_kept, KEPT_DIMS), mask=present, other=0)).to(ARITHMETIC)
-    data_at = data + offset_of(k, kept, data_kept, KEPT_DIMS)[None, :]
-    d_out_at = d_out + offset_of(k, kept, d_out_kept, KEPT_DIMS)[None, :]
-    d_data_at = d_data + offset_of(k, kept, d_data_kept, KEPT_DIMS)[None, :]
+    slope = widen(tl.load(gamma + offset_of(k, kept, gamma_kept, KEPT_DIMS, 1, 1), mask=present, other=0)).to(
+        ARITHMETIC
+    )
+    data_at = data + offset_of(k, kept, data_kept, KEPT_DIMS, RUN, 1)[None, :]
+    d_out_at = d_out + offset_of(k, kept, d_out_kept, KEPT_DIMS, RUN, 1)[None, :]
+    d_data_at = d_data + offset_of(k, kept, d_data_kept, KEPT_DIMS, RUN, 1)[None, :]
     total = tl.zeros((HEIGHT, KEPT), tl.float64)
     for _ in range(STEPS):
         mask = (j < reduced_size)[:, None] & present[None, :]
-        x = widen(tl.load(data_at + offset_of(j, reduced, data_reduced, REDUCED_DIMS)[:, None], mask=mask, other=0))
-        g = widen(tl.load(d_out_at + offset_of(j, reduced, d_out_reduced, REDUCED_DIMS)[:, None], mask=mask, other=0))
+        x_at = offset_of(j, reduced, data_reduced, REDUCED_DIMS, RUN, RUN)[:, None]
+        g_at = offset_of(j, reduced, d_out_reduced, REDUCED_DIMS, RUN, RUN)[:, None]
+        x = widen(tl.load(data_at + x_at, mask=mask, other=0))
+        g = widen(tl.load(d_out_at + g_at, mask=mask, other=0))
         if WANTS_DX:
             dx = tl.where(x > 0, g, slope[None, :] * g)
-            at = offset_of(j, reduced, d_data_reduced, REDUCED_DIMS)[:, None]
+            at = offset_of(j, reduced, d_data_reduced, REDUCED_DIMS, RUN, RUN)[:, None]
             tl.store(d_data_at + at, narrow(dx, ELEMENT), mask=mask)
         # Products of two numbers of at most 32 bits are exact in float64; that of two float64 is rounded.
         term = g.to(tl.float64) * x.to(tl.float64)

@@ -32,7 +32,12 @@ class TilePlan(NamedTuple):
     tile_rows: int
     tile_cols: int
     wide: bool  # whether offsets inside a tile need 64 bits
-    programs: int
+    row_tiles: int
+    col_tiles: int
+
+    @property
+    def programs(self) -> int:
+        return math.prod(self.outer) * self.row_tiles * self.col_tiles
 
 
 def next_power(n: int) -> int:
@@ -63,9 +68,9 @@ def loops_of(shape: Steps, strides: tuple[Steps, ...], *, keep_order: bool = Fal
 
 
 @functools.lru_cache(maxsize=512)
-def plan_tiles(shape: Steps, strides: tuple[Steps, ...], drawn: bool) -> TilePlan:
+def plan_tiles(shape: Steps, strides: tuple[Steps, ...], drawn: bool, tile: int = TILE) -> TilePlan:
     """Tiles for arrays of any strides: the output first, and last the numbers of the elements, which have to count by
-    one along the columns where slopes are drawn."""
+    one along the columns where slopes are drawn. `tile` is the number of a tile's elements."""
     nothing = Loop(1, (0,) * len(strides))
     loops = loops_of(shape, strides)
     counting = [i for i, loop in enumerate(loops) if loop.steps[-1] == 1] if drawn else [len(loops) - 1]
@@ -77,11 +82,10 @@ def plan_tiles(shape: Steps, strides: tuple[Steps, ...], drawn: bool) -> TilePla
     if crosses:
         tile_rows, tile_cols = SQUARE, SQUARE
     else:
-        tile_cols = min(TILE, max(4, next_power(cols.length + 3 * drawn)))
-        tile_rows = min(TILE // tile_cols, next_power(rows.length))
+        tile_cols = min(tile, max(4, next_power(cols.length + 3 * drawn)))
+        tile_rows = min(tile // tile_cols, next_power(rows.length))
     steps = tuple((*(loop.steps[a] for loop in outer), rows.steps[a], cols.steps[a]) for a in range(len(strides)))
     reach = max((tile_rows - 1) * abs(s[-2]) + (tile_cols - 1) * abs(s[-1]) for s in steps)
-    programs = -(-rows.length // tile_rows) * -(-(cols.length + 3 * drawn) // tile_cols)
-    programs *= math.prod(loop.length for loop in outer)
+    row_tiles, col_tiles = -(-rows.length // tile_rows), -(-(cols.length + 3 * drawn) // tile_cols)
     lengths = tuple(loop.length for loop in outer)
-    return TilePlan(lengths, rows.length, cols.length, steps, tile_rows, tile_cols, reach >= FAR, programs)
+    return TilePlan(lengths, rows.length, cols.length, steps, tile_rows, tile_cols, reach >= FAR, row_tiles, col_tiles)

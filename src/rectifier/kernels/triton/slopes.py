@@ -23,7 +23,7 @@ def draw(counters, key, lower, step, last):
     return tl.interleave(even, odd)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["key", "counter"])
 def draw_kernel(
     out,
     n: tl.int64,

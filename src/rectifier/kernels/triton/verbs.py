@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from .elementwise import flat_kernel, pack_kernel, tile_kernel
-from .gamma_gradient import FOLD, TILE, gamma_kernel, plan_gamma, reduce_kernel
+from .gamma_gradient import FOLD, SUMS, WARPS, gamma_kernel, plan_gamma, reduce_kernel
 from .launch import block_of, numbers_of, on_device, range_of, start
-from .nest import FAR, Loop, Steps, c_order, loops_of, next_power, plan_tiles
+from .nest import FAR, TILE, Loop, Steps, c_order, loops_of, next_power, plan_tiles
 from .slopes import draw_kernel
 
 __all__ = ["apply", "draw_slopes", "gamma_pullback", "pack_signs"]
@@ -92,9 +92,12 @@ def apply(
                 key or 0, *bounds, first // 4, formula, d_out is not None, kind, signs, shift, block,
             )  # fmt: skip
             return
-        plan = plan_tiles(shape, strides, kind == "drawn")
+        plan = plan_tiles(shape, strides, kind == "drawn", max(TILE, block_of(out.element_size())))
+        if kind == "each":
+            kind = "rows" if plan.steps[3][-1] == 0 else "cols" if plan.steps[3][-2] == 0 else kind
         start(
-            tile_kernel, (plan.programs,), *pointers, plan.outer, plan.rows, plan.cols, *plan.steps, *numbers,
+            tile_kernel, (plan.programs,), *pointers, plan.outer, plan.rows, plan.cols,
+            plan.row_tiles, plan.col_tiles, *plan.steps, *numbers,
             key or 0, *bounds, first, formula, d_out is not None, kind, signs,
             len(plan.outer), plan.wide, plan.tile_rows, plan.tile_cols,
         )  # fmt: skip
@@ -179,12 +182,12 @@ def gamma_pullback(
             gamma_kernel, (-(-plan.kept_size // plan.kept_tile) * plan.chunks,), written, sums, d_out, data, gamma,
             plan.kept_size, plan.reduced_size, plan.chunks, plan.kept, plan.reduced, *plan.kept_steps,
             *plan.reduced_steps[:3], len(plan.kept), len(plan.reduced), d_data is not None, plan.wide,
-            plan.lanes, plan.steps, plan.groups, plan.kept_tile,
+            plan.lanes, plan.steps, plan.groups, plan.kept_tile, plan.run, warps=WARPS,
         )  # fmt: skip
         count = plan.chunks
         while count > 1:
             rows = min(FOLD, next_power(count))
-            kept_tile = min(next_power(plan.kept_size), max(1, TILE // rows))
+            kept_tile = min(next_power(plan.kept_size), max(1, SUMS // rows))
             left = -(-count // rows)
             folded = target if left == 1 else _sums(left, plan.kept_size, data)
             grid = (-(-plan.kept_size // kept_tile), left)
