@@ -63,7 +63,7 @@ def assert_both_paths_agree(x: np.ndarray, given: bool, **keywords: Any) -> None
         assert_same_bits(d_x, wanted)
         assert steps(d_x) == steps(wanted)
         return
-    pair = (np.empty_like(x), np.empty(gamma.shape, gamma.dtype)) if given else None
+    pair = (np.empty_like(x), np.empty_like(gamma)) if given else None
     results, wanted = pullback(g, out=pair), general(g)
     assert pair is None or all(a is b for a, b in zip(results, pair, strict=True))
     for a, b in zip(results, wanted, strict=True):
@@ -88,6 +88,17 @@ def test_prelu(dtype: Any, given: bool) -> None:
         for gamma_shape, axis in gammas(shape):
             gamma = values(gamma_shape, kind)
             assert_both_paths_agree(values(shape, dtype), given, gamma=gamma, axis=axis, act_type="prelu")
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_slope_for_each_element_in_another_order_of_memory(given: bool) -> None:
+    for shape in SHAPES:
+        x, gamma, g = (values(shape, np.float32).T for _ in range(3))
+        assert_both_paths_agree(x, given, gamma=gamma, act_type="prelu")
+        for slope in (0.25, GENERAL):
+            _, d_gamma = vjp(x, gamma, "prelu", slope=slope)[1](g)
+            assert steps(d_gamma) == steps(gamma)
+            assert_same_bits(d_gamma, np.where(x > 0, np.float32(0), g * x))
 
 
 def test_gradient_is_the_definition_s() -> None:

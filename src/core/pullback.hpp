@@ -94,7 +94,7 @@ class Pullback {
     const nb::object first = target(outs[0], kept_, data, dx);
     if (!first.is_valid()) return {};
     const nb::object second = target(outs[1], gamma_, gamma, d_gamma);
-    if (!second.is_valid() || !d_gamma.c_contiguous() || overlap(dx, d_gamma)) return {};
+    if (!second.is_valid() || overlap(dx, d_gamma)) return {};
     const Array* const sources[] = {&data, &gradient, &gamma};
     for (const Array* from : sources)
       if (in_the_way(dx, *from) || in_the_way(d_gamma, *from)) return {};

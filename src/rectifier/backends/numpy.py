@@ -102,6 +102,7 @@ def _signs(x: Array) -> Array:
 
 def _gamma_pullback(x: Array, slopes: Array, gamma_shape: tuple[int, ...]) -> Callable[..., Any]:
     shape, dtype, template = x.shape, x.dtype, Layout(x)
+    gamma_template = Layout(slopes) if slopes.shape == gamma_shape else None
 
     def pullback(d_out: Any, out: Any = None) -> Any:
         out = (None, None) if out is None else out
@@ -109,7 +110,7 @@ def _gamma_pullback(x: Array, slopes: Array, gamma_shape: tuple[int, ...]) -> Ca
             raise TypeError(f"`out` must be a pair of arrays for 'prelu', or None, got {type(out).__name__}")
         g = _upstream(d_out, shape, dtype)
         dx = _target("out", out[0], shape, dtype, template)
-        d_gamma = _target("out", out[1], gamma_shape, slopes.dtype)
+        d_gamma = _target("out", out[1], gamma_shape, slopes.dtype, gamma_template)
         operands: tuple[Array, ...] = (g, x, slopes)
         if not (out[0] is None and out[1] is None):
             if np.may_share_memory(dx, d_gamma):
