@@ -405,26 +405,6 @@ except ImportError as error:
     )
 
 
-def test_daemon_threads_may_pack_signs_while_the_interpreter_ends(compiled_node):
-    """Up to Python 3.13 they are ended by unwinding their stacks, where they ask for the GIL again."""
-    program = """
-import threading, torch, rectifier.torch
-x = torch.linspace(-1, 1, 2**20).requires_grad_()
-computed = threading.Barrier(4)
-def compute():
-    assert rectifier.leaky_relu(x, slope=-1.0).grad_fn.name() == "RectifierBackward"
-    computed.wait()
-    while True:
-        rectifier.leaky_relu(x, slope=-1.0)
-for _ in range(3):
-    threading.Thread(target=compute, daemon=True).start()
-computed.wait()
-"""
-    environment = {**os.environ, "RECTIFIER_CACHE": str(Path(compiled_node.__file__).parent)}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 def test_the_directory_is_that_of_the_users_caches(monkeypatch):
     monkeypatch.delenv("RECTIFIER_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
