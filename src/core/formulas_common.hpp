@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lanes.hpp"
+#include "lanes_pair.hpp"
 #include "tables.hpp"
 
 namespace rectifier::RECTIFIER_TARGET {
@@ -102,6 +103,8 @@ struct TablesOf<f64> {
   using split = SplitDouble;
   using expm1 = Expm1Double;
 };
+template <class V>
+struct TablesOf<Pair<V>> : TablesOf<V> {};
 template <class V>
 using Split = typename TablesOf<V>::split;
 template <class V>

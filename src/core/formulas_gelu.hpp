@@ -115,6 +115,8 @@ struct GeluTables<f64> {
   using value = TailDouble16;
   using derivative = SlopeDouble16;
 };
+template <class V>
+struct GeluTables<Pair<V>> : GeluTables<V> {};
 
 /// x * Phi(x) = max(x, 0) - t * Q(t), t = |x|, Q the upper tail; the subtraction is the only rounding that x > 0 sees.
 /// Types: f32 (with fma) and f64. NaN gives NaN, -0 gives -0, -inf gives -0, +inf and all that is large gives x.
@@ -164,6 +166,10 @@ struct Gelu : GeluOfAll<V> {
   using GeluOfAll<V>::GeluOfAll;
 };
 RECTIFIER_FORMULA(3, Gelu, 0.4);
+#if RECTIFIER_LEVEL == 4
+template <>
+constexpr bool in_pairs<Gelu<f64>> = true;
+#endif
 
 /// gelu_tanh over a number type N: max(x, 0) - t s with t = |x|, s = 1 / (1 + exp(2 u)) and u = c t + d t^3. In it
 /// no digits cancel, as they do in 1 - tanh(u). With h = exp(-u), s is h^2 / (1 + h^2); h stays normal, so that the
