@@ -49,13 +49,9 @@ def data(shape=(2, 3, 4, 5)):
 
 
 def exported(module, x, **options):
-    return checked(module.eval(), (x,), **options)
-
-
-def checked(*model, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
-        program = torch.onnx.export(*model, dynamo=True, verbose=False, **options)
+        program = torch.onnx.export(module.eval(), (x,), dynamo=True, verbose=False, **options)
     onnx.checker.check_model(program.model_proto, full_check=True)
     return program.model_proto
 
@@ -78,38 +74,6 @@ def test_one_standard_node_with_our_values(name):
         assert {k: actual.get(k) for k in attributes} == attributes
     # onnxruntime computes the exponential and the error function less exactly than we do.
     np.testing.assert_allclose(run(model, x), module(x.clone()).detach().numpy(), rtol=2e-6, atol=3e-7)
-
-
-@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # torch's own
-@pytest.mark.parametrize("name", MODULES)
-def test_a_program_of_torch_export_becomes_the_same_model(name):
-    make, _, _ = MODULES[name]
-    module, x = make().eval(), data()
-    program = torch.export.export(module, (x.clone(),))
-    direct = exported(module, x)
-    # Of what overwrites its input, torch 2.13 takes no decomposed program, of its own modules neither.
-    for made in (program,) if "in place" in name else (program, program.run_decompositions()):
-        model = checked(made)
-        assert [(n.op_type, n.attribute) for n in model.graph.node] == [
-            (n.op_type, n.attribute) for n in direct.graph.node
-        ]
-        np.testing.assert_array_equal(run(model, x), run(direct, x))
-
-
-def test_a_program_with_a_batch_of_any_size():
-    module = nn.Sequential(slopes(rt.PReLU(3)), rt.SELU(), rt.GELU()).eval()
-    batch = torch.export.Dim("batch", min=1)
-    model = checked(torch.export.export(module, (data(),), dynamic_shapes=({0: batch},)))
-    assert [n.op_type for n in model.graph.node] == ["PRelu", "Selu", "Gelu"]
-    for size in (1, 5):
-        x = data((size, 3, 4, 5))
-        np.testing.assert_allclose(run(model, x), module(x).detach().numpy(), rtol=1e-5, atol=1e-6)
-
-
-def test_random_slopes_in_a_program_are_refused():
-    program = torch.export.export(rt.RReLU().train(), (data(),))
-    with pytest.raises(torch.onnx.OnnxExporterError, match="`training` must be False in an export to ONNX"):
-        checked(program)
 
 
 def test_a_batch_of_any_size():

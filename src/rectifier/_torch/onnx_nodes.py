@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch._decomp import register_decomposition
 from torch.nn import functional
 
-from . import operators  # noqa: F401  (has the operator that is decomposed)
 from .kernels import Settings
 
 __all__ = ["node"]
@@ -42,9 +39,3 @@ def node(data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Setti
     if gamma is not None:
         return _prelu(data, gamma)
     return _NODES[settings.act_type](data, settings.slope)
-
-
-@register_decomposition(torch.ops.rectifier.leaky_relu.default)
-def _decomposed(data: Tensor, gamma: Tensor | None, key: Tensor | None, *settings: Any) -> Tensor:
-    """What the exporter puts in place of the operator, in a program that `torch.export` has made."""
-    return node(data, gamma, key, Settings(*settings))
