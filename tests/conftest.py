@@ -14,6 +14,9 @@ import pytest
 import rectifier
 from rectifier import _core, files, pieces
 
+# Run in processes of their own, where Triton compiles; here they would import it before its interpreter is chosen.
+collect_ignore = ["fake_gpu.py", "triton_compile.py"]
+
 # JAX has float64 only if it is told so before it starts; a test of JAX without it says so itself.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 

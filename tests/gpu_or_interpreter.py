@@ -1,11 +1,13 @@
 """Where the tests of the Triton kernels run: on a GPU where there is one, else in Triton's interpreter on the CPU.
 
-Import this before anything that imports triton: the interpreter is chosen when a kernel is defined. Its name sorts so.
+Import this before anything that imports triton: the interpreter is chosen when a kernel is defined. Its name sorts so
+among the modules that are collected; the two that need a process of their own are left out in conftest.py.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -20,6 +22,8 @@ def _required(name):
 torch = _required("torch")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 if DEVICE == "cpu":
+    if "triton" in sys.modules and not os.environ.get("TRITON_INTERPRET"):
+        raise RuntimeError("triton was imported before its interpreter was chosen: its own kernels would not run in it")
     os.environ["TRITON_INTERPRET"] = "1"
 triton = _required("triton")
 
