@@ -182,6 +182,36 @@ def test_results_do_not_depend_on_threads(threads: None) -> None:
         assert one_step() == expected
 
 
+# As many tiles of at most 8,192 elements for each thread: lengths around those where there is one tile more for each. Of
+# seven threads some begin late or never, and leave what is theirs to the others.
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_every_tile_is_done_by_some_thread(count: int, dtype: type, threads: None) -> None:
+    rectifier.set_num_threads(count)
+    for rounds in (1, 2, 5, 7):
+        for n in (count * 8192 * rounds + d for d in (-4097, -1, 0, 1, 64)):
+            x = np.resize(X.ravel().astype(dtype), n)
+            out = np.empty_like(x)
+            for slope in (0.25, 0.5):
+                out.fill(np.nan)
+                assert_same_bits(leaky_relu(x, slope=slope, out=out), np.where(x > 0, x, dtype(slope) * x))
+
+
+@pytest.mark.parametrize("cols", [64, 625, 1024])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_every_row_is_done_by_some_thread(axis: int, cols: int, threads: None) -> None:
+    for count in (2, 3, 7):
+        rectifier.set_num_threads(count)
+        tile = 8192 // cols
+        for rows in (count * tile * rounds + d for rounds in (1, 5) for d in (-1, 0, 1)):
+            x = np.resize(X.ravel(), (2, rows, cols))
+            gamma = np.linspace(0.1, 0.9, x.shape[axis + 1], dtype=np.float32)
+            expected = np.where(x > 0, x, x * (gamma if axis == 1 else gamma[:, None]))
+            out = np.full_like(x, np.nan)
+            assert_same_bits(leaky_relu(x, gamma, "prelu", axis=axis + 1, out=out), expected)
+            assert_same_bits(leaky_relu(x[0], gamma, "prelu", axis=axis, out=out[1]), expected[0])
+
+
 @pytest.mark.parametrize("view", ["C", "channels last", "every other"])
 def test_gamma_sums_depend_on_shape_alone(view: str, threads: None) -> None:
     x, y = X, np.ascontiguousarray(X[::-1])

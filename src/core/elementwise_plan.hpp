@@ -30,12 +30,16 @@ constexpr std::ptrdiff_t shortest_in_run = 16;
 // Elements of a tile that lies in one piece, at most: few enough that two threads share 1e5 elements evenly.
 constexpr std::ptrdiff_t whole_tile = 1 << 13, whole_tile_step = 64;
 
-/// The length of equal tiles of a run: a short last one would be taken by the thread that does not have it in its
-/// cache.
-constexpr std::ptrdiff_t even_tile(std::ptrdiff_t length) {
-  const std::ptrdiff_t tiles = (length + whole_tile - 1) / whole_tile;
-  const std::ptrdiff_t each = (length + tiles - 1) / tiles;
-  return (each + whole_tile_step - 1) / whole_tile_step * whole_tile_step;
+/// The size of equal parts of a whole, each of at most so much and as many for each thread. Of the 13 tiles of 8,192
+/// elements in 1e5 one of two threads has one more: gelu of doubles took 65 to 70 us so, and takes 62 us with 14 tiles.
+constexpr std::ptrdiff_t even_part(std::ptrdiff_t whole, std::ptrdiff_t most, std::ptrdiff_t threads) {
+  const std::ptrdiff_t parts = (whole + threads * most - 1) / (threads * most) * threads;
+  return (whole + parts - 1) / parts;
+}
+
+/// The length of equal tiles of a run.
+constexpr std::ptrdiff_t even_tile(std::ptrdiff_t length, std::ptrdiff_t threads) {
+  return (even_part(length, whole_tile, threads) + whole_tile_step - 1) / whole_tile_step * whole_tile_step;
 }
 
 struct Tile {
@@ -48,10 +52,9 @@ class ElementwisePlan {
  protected:
   ElementwisePlan(const Nest& nest, const Work& work) : nest_(nest), work_(work), kernels_(kernels()) {
     item_ = static_cast<std::ptrdiff_t>(item_size(work.type));
+    threads_ = threads_for(nanoseconds() * static_cast<double>(nest_.size()));
     choose_tiles();
   }
-
-  int threads() const { return threads_for(nanoseconds() * static_cast<double>(nest_.size())); }
 
   std::ptrdiff_t stride(Role role, int loop) const { return loop < 0 ? 0 : nest_.views[role].strides[loop]; }
   std::ptrdiff_t unit(Role role) const {
@@ -110,6 +113,7 @@ class ElementwisePlan {
   const Work& work_;
   const Kernels& kernels_;
   std::ptrdiff_t item_ = 0;
+  int threads_ = 1;
   int inner_ = 0, row_ = -1;
   std::ptrdiff_t rows_ = 1, cols_ = 1, row_tiles_ = 1, col_tiles_ = 1;
   std::size_t tiles_ = 0;
@@ -188,9 +192,9 @@ class ElementwisePlan {
                (stride(slopes, inner_) == 0 ? length >= shortest() : stride(slopes, row_) == 0)) {
       by_rows_ = in_place = true;
       cols_ = length;
-      rows_ = whole_tile / length;
+      rows_ = even_part(nest_.shape[row_], whole_tile / length, row_ == 0 ? threads_ : 1);
     } else if (in_one_piece() && !slopes_vary && (row_ < 0 || length >= packed_tile / 4)) {
-      cols_ = even_tile(length);
+      cols_ = even_tile(length, row_ < 0 ? threads_ : 1);
       rows_ = 1;
       in_place = true;
     } else {

@@ -14,13 +14,17 @@ class Job {
  public:
   Job(TaskFunction function, void* context, std::size_t tasks, std::size_t threads)
       : function_(function), context_(context), tasks_(tasks), ranges_(threads < most ? threads : most) {
-    for (std::size_t range = 0; range < ranges_; ++range) ranges_of_[range].taken.store(0, std::memory_order_relaxed);
+    for (std::size_t range = 0; range < ranges_; ++range) {
+      ranges_of_[range].taken.store(0, std::memory_order_relaxed);
+      ranges_of_[range].has_begun.store(false, std::memory_order_relaxed);
+    }
   }
 
   void work(std::size_t thread) {
+    ranges_of_[thread % ranges_].has_begun.store(true, std::memory_order_relaxed);
     for (std::size_t k = 0; k < ranges_; ++k) {
       const std::size_t range = (thread + k) % ranges_;
-      work_on(ranges_of_[range].taken, begin_of(range), begin_of(range + 1));
+      work_on(ranges_of_[range], begin_of(range), begin_of(range + 1), k == 0);
     }
   }
 
@@ -31,20 +35,28 @@ class Job {
   // A cache line each: threads that count in one would take it from each other at every task.
   struct alignas(64) Range {
     std::atomic<std::size_t> taken;
+    std::atomic<bool> has_begun;  // its thread, which will not leave before all is taken
   };
 
   /// Where a range begins: the first ones are longer, for the caller is there first.
   std::size_t begin_of(std::size_t range) const { return (tasks_ * range + ranges_ - 1) / ranges_; }
 
-  void work_on(std::atomic<std::size_t>& taken, std::size_t begin, std::size_t end) {
+  void work_on(Range& range, std::size_t begin, std::size_t end, bool is_own) {
     for (;;) {
-      const std::size_t seen = begin + taken.load(std::memory_order_relaxed);
-      if (seen >= end) return;
+      const std::size_t seen = begin + range.taken.load(std::memory_order_relaxed);
+      if (seen >= end || (!is_own && is_left(range, begin, seen, end))) return;
       const std::size_t half = (end - seen + 1) / 2, count = half < most_at_once ? half : most_at_once;
-      std::size_t task = begin + taken.fetch_add(count, std::memory_order_relaxed);
+      std::size_t task = begin + range.taken.fetch_add(count, std::memory_order_relaxed);
       const std::size_t stop = task + count < end ? task + count : end;
       for (; task < stop; ++task) function_(context_, task);
     }
+  }
+
+  /// Whether another thread leaves what remains of a range: its last task, which its own thread is about to take. It
+  /// would come from that thread's cache, and go back in the next call: a tile of leaky's gradient in double then takes
+  /// 6 us instead of 0.9.
+  static bool is_left(const Range& range, std::size_t begin, std::size_t seen, std::size_t end) {
+    return seen + 1 == end && end - begin > most_at_once && range.has_begun.load(std::memory_order_relaxed);
   }
 
   TaskFunction function_;
