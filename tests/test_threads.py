@@ -182,8 +182,8 @@ def test_results_do_not_depend_on_threads(threads: None) -> None:
         assert one_step() == expected
 
 
-# As many tiles of at most 8,192 elements for each thread: lengths around those where there is one tile more for each. Of
-# seven threads some begin late or never, and leave what is theirs to the others.
+# As many tiles of at most 8,192 elements for each thread: lengths around those where there is one tile more for each.
+# Of seven threads some begin late or never, and leave what is theirs to the others.
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda d: np.dtype(d).name)
 @pytest.mark.parametrize("count", [2, 3, 7])
 def test_every_tile_is_done_by_some_thread(count: int, dtype: type, threads: None) -> None:

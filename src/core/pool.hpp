@@ -38,11 +38,7 @@ template <class Body>
 void parallel_stretches(std::size_t count, int threads, const Body& body) {
   const std::size_t shares = threads == 1 ? 1 : static_cast<std::size_t>(threads) * shares_of_a_thread;
   const std::size_t parts = shares < count ? shares : count;
-  auto stretch = [&body, count, parts](std::size_t part) {
-    const std::size_t each = count / parts, longer = count % parts;  // the first parts have one more
-    const std::size_t begin = each * part + (part < longer ? part : longer);
-    body(begin, begin + each + (part < longer ? 1 : 0));
-  };
+  auto stretch = [&body, count, parts](std::size_t part) { body(count * part / parts, count * (part + 1) / parts); };
   parallel_for(parts, threads, stretch);
 }
 
