@@ -2,6 +2,7 @@
 // tiles that fit into scratch memory, so that every array is read along its memory.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -30,10 +31,11 @@ constexpr std::ptrdiff_t shortest_in_run = 16;
 // Elements of a tile that lies in one piece, at most: few enough that two threads share 1e5 elements evenly.
 constexpr std::ptrdiff_t whole_tile = 1 << 13, whole_tile_step = 64;
 
-/// The length of equal tiles of a run: a short last one would be taken by the thread that does not have it in its
-/// cache.
-constexpr std::ptrdiff_t even_tile(std::ptrdiff_t length) {
-  const std::ptrdiff_t tiles = (length + whole_tile - 1) / whole_tile;
+/// The length of equal tiles of a run, as many for each thread: one more, or a short last one, would be taken by the
+/// thread that does not have it in its cache.
+constexpr std::ptrdiff_t even_tile(std::ptrdiff_t length, std::ptrdiff_t threads) {
+  const std::ptrdiff_t fewest = (length + whole_tile - 1) / whole_tile, sharers = std::min(threads, fewest);
+  const std::ptrdiff_t tiles = (fewest + sharers - 1) / sharers * sharers;
   const std::ptrdiff_t each = (length + tiles - 1) / tiles;
   return (each + whole_tile_step - 1) / whole_tile_step * whole_tile_step;
 }
@@ -190,7 +192,7 @@ class ElementwisePlan {
       cols_ = length;
       rows_ = whole_tile / length;
     } else if (in_one_piece() && !slopes_vary && (row_ < 0 || length >= packed_tile / 4)) {
-      cols_ = even_tile(length);
+      cols_ = even_tile(length, num_threads());
       rows_ = 1;
       in_place = true;
     } else {

@@ -39,9 +39,9 @@ void parallel_stretches(std::size_t count, int threads, const Body& body) {
   const std::size_t shares = threads == 1 ? 1 : static_cast<std::size_t>(threads) * shares_of_a_thread;
   const std::size_t parts = shares < count ? shares : count;
   auto stretch = [&body, count, parts](std::size_t part) {
-    const std::size_t each = count / parts, longer = count % parts;  // the first parts have one more
-    const std::size_t begin = each * part + (part < longer ? part : longer);
-    body(begin, begin + each + (part < longer ? 1 : 0));
+    const std::size_t each = count / parts, longer = count % parts;  // so many parts, evenly spread, have one more
+    const auto begin = [=](std::size_t number) { return each * number + longer * number / parts; };
+    body(begin(part), begin(part + 1));
   };
   parallel_for(parts, threads, stretch);
 }
