@@ -7,6 +7,7 @@
 #include "buffers.hpp"
 #include "lent.hpp"
 #include "prepare.hpp"
+#include "pullback.hpp"
 #include "quick.hpp"
 
 namespace rectifier {
@@ -26,6 +27,24 @@ inline Array array_of(const Elements& elements) {
 
 inline std::optional<Array> array_of(const Elements* elements) {
   return elements == nullptr ? std::nullopt : std::optional<Array>(array_of(*elements));
+}
+
+inline int call_on_elements(PyObject* const* arguments, const Elements& data, const Elements* gamma,
+                            const Elements& out) {
+  try {
+    QuickCall quick;
+    const std::optional<Array> slopes = array_of(gamma);
+    if (!quick.read_parameters(arguments[2], arguments[3], arguments[4], arguments[5], arguments[6], arguments[7],
+                               arguments[8]) ||
+        !quick.read_tensors(array_of(data), slopes ? &*slopes : nullptr, array_of(out)))
+      return 0;
+    const LentThreads lent(true);
+    run(quick.nest, quick.work);
+    return 1;
+  } catch (nb::python_error& error) {
+    error.restore();
+    return -1;
+  }
 }
 
 inline const KernelTable kernel_table = {
@@ -60,6 +79,7 @@ inline const KernelTable kernel_table = {
       return bytes >= smallest_buffer && buffer_counts().limit > 0 ? take_buffer(bytes, false) : nullptr;
     },
     [](void* block) { give_back_buffer(block); },
+    call_on_elements,
     [] { return last_key; },
 };
 

@@ -103,14 +103,12 @@ struct QuickCall : QuickParameters {
   explicit QuickCall(const QuickParameters& parameters) : QuickParameters(parameters) {}
 
   bool read_arrays(nb::handle data_, nb::handle gamma_, nb::handle out_) {
-    Array data, given;
+    Array data, given, gamma;
     if (wants_key && !is_tensor(data_)) return false;  // before anything is made
-    if (!plain(data_, data) || has_gamma == gamma_.is_none() || (has_gamma && is_tensor(gamma_) != is_tensor(data_)))
+    if (!plain(data_, data) || has_gamma == gamma_.is_none() ||
+        (has_gamma && (is_tensor(gamma_) != is_tensor(data_) || !plain(gamma_, gamma))))
       return false;
-    work.type = type_of(data, "data");
-    shape_of(data, nest);
-    Array gamma;
-    if (has_gamma && (!read_gamma(gamma_, gamma) || !line_up(gamma, nest.views[slopes], nullptr))) return false;
+    if (!fit(data, gamma)) return false;
     if (out_.is_none()) {
       result = new_like(data_, data);
       given = read_array(result, "out");
@@ -121,6 +119,23 @@ struct QuickCall : QuickParameters {
         return false;
       result = nb::borrow(out_);
     }
+    return place(data, given);
+  }
+
+  /// The arrays of tensors that their library has read, and made like another.
+  bool read_tensors(const Array& data, const Array* gamma, const Array& given) {
+    return data.is_float() && has_gamma == (gamma != nullptr) && fit(data, has_gamma ? *gamma : Array()) &&
+           place(data, given);
+  }
+
+  /// Whether the gamma that there may be is for such data.
+  bool fit(const Array& data, const Array& gamma) {
+    work.type = type_of(data, "data");
+    shape_of(data, nest);
+    return !has_gamma || (take_gamma(gamma) && line_up(gamma, nest.views[slopes], nullptr));
+  }
+
+  bool place(const Array& data, const Array& given) {
     nest.views[input] = same_shape(data, data, "data");
     nest.views[out] = same_shape(given, data, "out");
     nest.used[input] = nest.used[out] = true;
@@ -143,8 +158,9 @@ struct QuickCall : QuickParameters {
   }
 
   /// Gamma as a plain array in the arithmetic type, or one that widens to it.
-  bool read_gamma(nb::handle gamma_, Array& gamma) {
-    if (!plain(gamma_, gamma)) return false;
+  bool read_gamma(nb::handle gamma_, Array& gamma) { return plain(gamma_, gamma) && take_gamma(gamma); }
+  bool take_gamma(const Array& gamma) {
+    if (!gamma.is_float()) return false;
     work.slope_type = static_cast<Type>(gamma.kind);
     nest.used[slopes] = true;
     return slope_size(work.slope_type) == slope_size(work.type);

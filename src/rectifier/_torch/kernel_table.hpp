@@ -1,6 +1,9 @@
-// What the core offers to code that is compiled elsewhere: functions on memory, which neither know nor need Python.
+// What the core offers to code that is compiled elsewhere: functions on memory, which neither know nor need Python; but
+// for `call`, whose numbers are Python's.
 // `_core.kernel_table` is a capsule of this name with a table in it. Its users are compiled from this very header.
 #pragma once
+
+#include <Python.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -36,7 +39,10 @@ struct KernelTable {
   /// A recycled block for a result, or null for one that is better made by other means.
   void* (*take_result)(std::size_t bytes);
   void (*give_back_result)(void* block);
-  /// The key with which `_core.call` drew last on this thread.
+  /// `_core.call` with its ten arguments, on tensors that the caller has read, and made: 1, or 0 for NotImplemented, or
+  /// -1 with an exception set.
+  int (*call)(PyObject* const* arguments, const Elements& data, const Elements* gamma, const Elements& out);
+  /// The key with which `call` drew last on this thread.
   std::uint64_t (*last_key)();
 };
 

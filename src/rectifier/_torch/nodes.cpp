@@ -48,7 +48,6 @@ struct Row {
 
 // What Python tells once, in `configure`; never freed.
 const KernelTable* table = nullptr;
-PyObject* core_call = nullptr;
 std::vector<Row> rows;
 std::vector<PyObject*> kinds;
 std::vector<std::uint64_t> plain_keys, untouched_keys;
@@ -69,6 +68,11 @@ bool untouched() {
 bool has_memory(const Tensor& tensor) { return tensor.is_cpu() && contains(plain_keys, tensor.key_set().raw_repr()); }
 bool has_memory(PyObject* object) {
   return contains(kinds, reinterpret_cast<PyObject*>(Py_TYPE(object))) && has_memory(THPVariable_Unpack(object));
+}
+
+/// Whether its elements have memory, and are ones that the kernels may take.
+bool is_there(const Tensor& tensor) {
+  return tensor.is_floating_point() && tensor.unsafeGetTensorImpl()->storage_initialized();
 }
 
 /// A tensor as the kernels see it, good for as long as the tensor.
@@ -301,15 +305,19 @@ PyObject* call(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   PyObject *const data = arguments[of_data], *const gamma = arguments[of_gamma];
   if (arguments[of_out] != Py_None || !untouched() || !has_memory(data) || (gamma != Py_None && !has_memory(gamma)))
     return Py_NewRef(Py_NotImplemented);
-  PyObject* const made = PyObject_Vectorcall(core_call, arguments, argument_count, nullptr);
-  if (made == nullptr || made == Py_NotImplemented || !at::GradMode::is_enabled()) return made;
-  const auto required = [](PyObject* object) { return THPVariable_Unpack(object).requires_grad(); };
-  if (required(data) || (gamma != Py_None && required(gamma))) {
-    THPObjectPtr owned(made);
-    record(arguments, THPVariable_Unpack(made));
-    return owned.release();
-  }
-  return made;
+  const Tensor& input = THPVariable_Unpack(data);
+  const Tensor* const slopes = gamma == Py_None ? nullptr : &THPVariable_Unpack(gamma);
+  if (!is_there(input) || (slopes != nullptr && !is_there(*slopes))) return Py_NewRef(Py_NotImplemented);
+  const Tensor out = new_like(input);
+  const Seen read(input), made(out, true);
+  std::optional<Seen> of_slopes;
+  if (slopes != nullptr) of_slopes.emplace(*slopes);
+  const int done = table->call(arguments, read, slopes == nullptr ? nullptr : &*of_slopes, made);
+  if (done < 0) return nullptr;
+  if (done == 0) return Py_NewRef(Py_NotImplemented);
+  if (at::GradMode::is_enabled() && (input.requires_grad() || (slopes != nullptr && slopes->requires_grad())))
+    record(arguments, out);
+  return THPVariable_Wrap(out);
   END_HANDLE_TH_ERRORS
 }
 
@@ -329,9 +337,9 @@ std::vector<std::uint64_t> numbers_of(PyObject* tuple) {
 
 PyObject* configure(PyObject*, PyObject* arguments) {
   HANDLE_TH_ERRORS
-  PyObject *capsule, *function, *names, *types, *plain, *still;
-  if (!PyArg_ParseTuple(arguments, "OOO!O!O!O!", &capsule, &function, &PyTuple_Type, &names, &PyTuple_Type, &types,
-                        &PyTuple_Type, &plain, &PyTuple_Type, &still))
+  PyObject *capsule, *names, *types, *plain, *still;
+  if (!PyArg_ParseTuple(arguments, "OO!O!O!O!", &capsule, &PyTuple_Type, &names, &PyTuple_Type, &types, &PyTuple_Type,
+                        &plain, &PyTuple_Type, &still))
     return nullptr;
   const auto* found = static_cast<const KernelTable*>(PyCapsule_GetPointer(capsule, KernelTable::capsule));
   if (found == nullptr) return nullptr;
@@ -350,7 +358,6 @@ PyObject* configure(PyObject*, PyObject* arguments) {
   plain_keys = numbers_of(plain);
   untouched_keys = numbers_of(still);
   if (PyErr_Occurred()) return nullptr;
-  core_call = Py_NewRef(function);
   table = found;
   Py_RETURN_NONE;
   END_HANDLE_TH_ERRORS

@@ -85,7 +85,7 @@ def use(loaded: Any) -> None:
     global module, call, _state
     if loaded is not None:
         rows = tuple((row.name, row.formula, row.has_gamma, row.is_random) for row in ACTIVATIONS.values())
-        loaded.configure(_core.kernel_table(), _core.call, rows, tuple(KINDS), tuple(PLAIN), tuple(UNTOUCHED))
+        loaded.configure(_core.kernel_table(), rows, tuple(KINDS), tuple(PLAIN), tuple(UNTOUCHED))
     new_like, recycles = (torch.empty_like, False) if loaded is None else (loaded.new_like, True)
     _core.register_tensors(torch.Tensor, new_like, draw_word, recycles)
     module, call = loaded, getattr(loaded, "call", None)
