@@ -68,12 +68,17 @@ def read_only() -> np.ndarray:
     return out
 
 
+def broadcast() -> np.ndarray:
+    return np.lib.stride_tricks.as_strided(np.zeros(3, np.float32), (2, 3), (0, 4))
+
+
 def unaligned() -> np.ndarray:
     return np.frombuffer(bytearray(25), np.uint8)[1:].view(np.float32).reshape(2, 3)
 
 
 CALLS += [
     ({"out": read_only()}, ValueError, "`out` must be writeable, got a read-only array"),
+    ({"out": broadcast()}, ValueError, "`out` must have memory for each element, got a broadcast array"),
     ({"out": unaligned()}, ValueError, "`out` must be aligned for its dtype, got an array off its alignment"),
 ]
 
@@ -113,6 +118,8 @@ GRADIENTS: list[tuple[str, Any, Any, type[Exception], str]] = [
     ("leaky", np.ones(3), None, ValueError, "`d_out` must have shape (2, 3), got (3,)"),
     ("leaky", "x", None, TypeError, "`d_out` must be of dtype float16, bfloat16, float32, float64"),
     ("elu", X, np.zeros(3, np.float32), ValueError, "`out` must have shape (2, 3), got (3,)"),
+    ("elu", X, broadcast(), ValueError, "`out` must have memory for each element, got a broadcast array"),
+    ("prelu", X, (broadcast(), None), ValueError, "`out` must have memory for each element, got a broadcast array"),
     ("elu", X, 3, TypeError, "`out` must be a NumPy array or None, got int"),
     ("prelu", X, np.zeros_like(X), TypeError, "`out` must be a pair of arrays for 'prelu', or None, got ndarray"),
     ("prelu", X, (None, np.zeros(2, np.float32)), ValueError, "`out` must have shape (3,), got (2,)"),
@@ -140,6 +147,8 @@ def test_gradients_that_overlap_each_other() -> None:
 def test_bad_slopes() -> None:
     with pytest.raises(TypeError, match="`dtype` must be float32 or float64, got float16"):
         rrelu_slopes(3, 1, dtype=np.float16)
+    with pytest.raises(TypeError, match="`dtype` must be float32 or float64, got 'x'"):
+        rrelu_slopes(3, 1, dtype="x")
     with pytest.raises(ValueError, match="`lower_bound` must be at most `upper_bound`, got 2 and 1"):
         rrelu_slopes(3, 1, 2, 1)
     with pytest.raises(TypeError, match="`rng` must be an integer"):
