@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import hypothesis
@@ -38,6 +39,32 @@ def stand_in_for_cupy() -> Iterator[None]:
     # The interpreter computes both sides of every choice.
     with np.errstate(all="ignore"), installed():
         yield
+
+
+def _state_of_the_process() -> dict[str, Any]:
+    state = {
+        "threads": rectifier.get_num_threads(),
+        "CPU target": _core.cpu_target(),
+        "buffer limit": rectifier.show_config(mode="dicts")["buffer_limit"],
+        "NumPy's errors": np.geterr(),
+    }
+    readings: list[tuple[str, str, Callable[[Any], Any]]] = [
+        ("mpmath", "mpmath's precision", lambda mpmath: mpmath.mp.prec),
+        ("torch", "torch's default dtype", lambda torch: torch.get_default_dtype()),
+        ("torch", "torch's threads", lambda torch: torch.get_num_threads()),
+        ("torch", "torch's recording", lambda torch: torch.is_grad_enabled()),
+        ("jax", "JAX's float64", lambda jax: jax.config.jax_enable_x64),
+    ]
+    return state | {what: read(sys.modules[name]) for name, what, read in readings if name in sys.modules}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_left_changed() -> Iterator[None]:
+    """What a module leaves changed in the process makes the results of others depend on the order of the modules."""
+    before = _state_of_the_process()
+    yield
+    after = _state_of_the_process()
+    assert {what: after[what] for what in before} == before
 
 
 @pytest.fixture(params=["baseline", "v3", "v4"])

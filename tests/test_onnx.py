@@ -58,9 +58,9 @@ def test_every_opset_and_dtype(act_type, dtype, opset):
     np.testing.assert_allclose(found, expected, rtol=2e-3 if dtype == "float16" else 2e-6, atol=1e-6)
 
 
+@mpmath.workdps(40)
 def truth(act_type, x, slope):
     """The activation of one number, to 40 digits."""
-    mpmath.mp.dps = 40
     x = mpmath.mpf(float(x))
     if act_type == "gelu":
         return x * mpmath.ncdf(x) if x > -100 else mpmath.mpf(0)

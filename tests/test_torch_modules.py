@@ -393,6 +393,7 @@ def test_gelu_by_tanh():
     torch.testing.assert_close(rt.GELU("tanh")(x).flatten(), wanted, rtol=1e-13, atol=0)
 
 
+@mpmath.workdps(40)
 def tanh_gelu(x):
     v = mpmath.mpf(x)
     return float(v / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (v + mpmath.mpf("0.044715") * v**3))))
