@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 import rectifier
+from process_state import process_state
 from rectifier import _core, files, pieces
 
 # Run in processes of their own, where Triton compiles; here they would import it before its interpreter is chosen.
@@ -41,29 +41,12 @@ def stand_in_for_cupy() -> Iterator[None]:
         yield
 
 
-def _state_of_the_process() -> dict[str, Any]:
-    state = {
-        "threads": rectifier.get_num_threads(),
-        "CPU target": _core.cpu_target(),
-        "buffer limit": rectifier.show_config(mode="dicts")["buffer_limit"],
-        "NumPy's errors": np.geterr(),
-    }
-    readings: list[tuple[str, str, Callable[[Any], Any]]] = [
-        ("mpmath", "mpmath's precision", lambda mpmath: mpmath.mp.prec),
-        ("torch", "torch's default dtype", lambda torch: torch.get_default_dtype()),
-        ("torch", "torch's threads", lambda torch: torch.get_num_threads()),
-        ("torch", "torch's recording", lambda torch: torch.is_grad_enabled()),
-        ("jax", "JAX's float64", lambda jax: jax.config.jax_enable_x64),
-    ]
-    return state | {what: read(sys.modules[name]) for name, what, read in readings if name in sys.modules}
-
-
 @pytest.fixture(autouse=True, scope="module")
 def nothing_left_changed() -> Iterator[None]:
     """What a module leaves changed in the process makes the results of others depend on the order of the modules."""
-    before = _state_of_the_process()
+    before = process_state()
     yield
-    after = _state_of_the_process()
+    after = process_state()
     assert {what: after[what] for what in before} == before
 
 
