@@ -14,6 +14,7 @@ from rectifier import _core
 
 def process_state() -> dict[str, Any]:
     """What a test may change for the whole process, of the libraries that are loaded."""
+    rectifier.release_buffers()  # which ends what large results have made of the limit
     state = {
         "threads": rectifier.get_num_threads(),
         "CPU target": _core.cpu_target(),
