@@ -39,11 +39,11 @@ def inputs(dtype):
     return x[np.isfinite(x) & (x != 0)]
 
 
+@mpmath.workdps(40)
 def true_values(act_type, x):
     """The true values as two float64: rounded, and the rest in units of its last place."""
     if x.dtype != np.float64:
         return reference.value(x.astype(np.float64), act_type), 0.0
-    mpmath.mp.dps = 40
     true = [_value(act_type, mpmath.mpf(float(one))) for one in x]
     high = np.array([float(one) for one in true])
     return high, np.array(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import rectifier
+from process_state import process_state
 from rectifier import _core, files, pieces
 
 # Run in processes of their own, where Triton compiles; here they would import it before its interpreter is chosen.
@@ -38,6 +39,15 @@ def stand_in_for_cupy() -> Iterator[None]:
     # The interpreter computes both sides of every choice.
     with np.errstate(all="ignore"), installed():
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_left_changed() -> Iterator[None]:
+    """What a module leaves changed in the process makes the results of others depend on the order of the modules."""
+    before = process_state()
+    yield
+    after = process_state()
+    assert {what: after[what] for what in before} == before
 
 
 @pytest.fixture(params=["baseline", "v3", "v4"])

@@ -130,6 +130,23 @@ def test_bad_gradient(act_type: str, d_out: Any, out: Any, error: type[Exception
     assert words in str(caught.value)
 
 
+def test_broadcast_results_are_refused() -> None:
+    place = np.full(3, 77, np.float32)
+    out = np.lib.stride_tricks.as_strided(place, (2, 3), (0, 4))
+    _, pullback = vjp(X, act_type="elu")
+    _, both = vjp(X, np.ones(3, np.float32), "prelu")
+    calls = [
+        lambda: leaky_relu(X, out=out),
+        lambda: vjp(X, out=out),
+        lambda: pullback(X, out),
+        lambda: both(X, (out, None)),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="`out` must have memory for each element, got a broadcast array"):
+            call()
+    assert (place == 77).all()
+
+
 def test_gradients_that_overlap_each_other() -> None:
     room = np.zeros(6, np.float32)
     _, pullback = vjp(X, gamma=np.ones(3, np.float32), act_type="prelu")
@@ -140,6 +157,8 @@ def test_gradients_that_overlap_each_other() -> None:
 def test_bad_slopes() -> None:
     with pytest.raises(TypeError, match="`dtype` must be float32 or float64, got float16"):
         rrelu_slopes(3, 1, dtype=np.float16)
+    with pytest.raises(TypeError, match="`dtype` must be float32 or float64, got 'x'"):
+        rrelu_slopes(3, 1, dtype="x")
     with pytest.raises(ValueError, match="`lower_bound` must be at most `upper_bound`, got 2 and 1"):
         rrelu_slopes(3, 1, 2, 1)
     with pytest.raises(TypeError, match="`rng` must be an integer"):

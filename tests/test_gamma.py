@@ -206,7 +206,7 @@ MISFIT = r"`gamma` must align with axis 1 and axis 0 of `data`, or broadcast aga
         ((2, 3, 4), (3,), True, TypeError, r"`axis` must be an integer or a tuple of integers, got True"),
         ((2, 3, 4), (3,), np.True_, TypeError, r"`axis` must be an integer or a tuple of integers, got "),
         ((2, 3, 4), (3,), [1], TypeError, r"`axis` must be an integer or a tuple of integers, got \[1\]"),
-        ((2, 3, 4), (3,), (1, None), TypeError, r"`axis` must be an integer or a tuple of integers, got \(1, None\)"),
+        ((2, 3, 4), (3,), (1, None), TypeError, r"`axis` must be an integer or a tuple of integers, got None"),
         ((2, 3, 4), (3,), np.array(1.5), TypeError, r"`axis` must be an integer or a tuple of integers, got "),
     ],
 )

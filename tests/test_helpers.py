@@ -1,4 +1,4 @@
-"""Each helper of ulp.py fails on a wrong value."""
+"""Each helper of ulp.py fails on a wrong value, and process_state.py sees a setting that was changed."""
 
 import math
 from fractions import Fraction
@@ -7,6 +7,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import rectifier
+from process_state import process_state
 from ulp import BFLOAT16, FORMATS, assert_same_bits, assert_within_ulp, ulp_errors, ulp_exponent
 
 DTYPES = list(FORMATS)
@@ -167,3 +169,16 @@ def test_same_bits(dtype):
 def test_bfloat16_is_not_float16():
     with pytest.raises(AssertionError, match="dtype float16, expected bfloat16"):
         assert_same_bits(np.ones(1, np.float16), np.ones(1, BFLOAT16))
+
+
+@pytest.mark.usefixtures("threads")
+def test_a_changed_setting_is_seen():
+    mpmath = pytest.importorskip("mpmath")
+    before = process_state()
+    assert process_state() == before
+    with mpmath.workdps(mpmath.mp.dps + 1):
+        assert process_state() != before
+    with np.errstate(all="ignore"):
+        assert process_state() != before
+    rectifier.set_num_threads(before["threads"] + 1)
+    assert process_state() != before

@@ -79,6 +79,11 @@ def test_wrong_sources():
         nd.zeros((2,), dtype="uint16")
     with pytest.raises(mx.MXNetError, match="`shape` must be sizes of 0 and above"):
         nd.zeros((2, -1))
+    for wrong in ("a", None, (2, 1.5)):
+        with pytest.raises(TypeError, match="`shape` must be an integer or a tuple of integers, got "):
+            nd.zeros(wrong)
+    with pytest.raises(TypeError, match=r"`dtype` must be one of float32, .*, got 'x'"):
+        nd.array([1], dtype="x")
     with pytest.raises(TypeError, match="`ctx` must be a Context, got 'cpu'"):
         nd.zeros((2,), ctx="cpu")
     with pytest.raises(mx.MXNetError, match="`infer_range` must be False"):

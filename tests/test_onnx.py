@@ -16,7 +16,7 @@ from rectifier import leaky_relu, mx
 from rectifier.mx import params_file
 from rectifier.mx.graph import Entry, Node
 from rectifier.mx.symbol import Symbol
-from rectifier.onnx import UnsupportedOperators, export, import_model, latest_opset
+from rectifier.onnx import UnsupportedOperators, export, fix_prelu, import_model, latest_opset
 from rectifier.onnx.tail import TAILS
 from rectifier.parameters import ACTIVATIONS
 from ulp import assert_same_bits, assert_within_ulp
@@ -58,9 +58,9 @@ def test_every_opset_and_dtype(act_type, dtype, opset):
     np.testing.assert_allclose(found, expected, rtol=2e-3 if dtype == "float16" else 2e-6, atol=1e-6)
 
 
+@mpmath.workdps(40)
 def truth(act_type, x, slope):
     """The activation of one number, to 40 digits."""
-    mpmath.mp.dps = 40
     x = mpmath.mpf(float(x))
     if act_type == "gelu":
         return x * mpmath.ncdf(x) if x > -100 else mpmath.mpf(0)
@@ -340,6 +340,18 @@ EXPORT_ERRORS = [
     ({"params": {"act_gamma": np.ones((5, 7), "f")}}, ValueError, "`gamma` must align with axis 1 .* in node 'act'"),
     ({"params": {"act_gamma": np.ones(3, "c8")}}, TypeError, "`dtype` must be one of float32"),
     ({"shapes": {"x": ("N", 3, 4)}, "params": {"act_gamma": np.ones(4, "f")}}, ValueError, "in several ways: give all"),
+    (
+        {"shapes": {"x": (2, "C")}, "params": {"act_gamma": np.ones(4, "f")}},
+        ValueError,
+        "for some sizes only: give all",
+    ),
+    ({"shapes": {"x": (2, "")}}, ValueError, "`shapes` must have sizes of 1 and more, or names, got '' for 'x'"),
+    ({"shapes": {"x": (2, True)}}, ValueError, "`shapes` must have sizes of 1 and more, or names, got True for 'x'"),
+    ({"shapes": {"x": 3}}, TypeError, "`shapes` must hold sequences of sizes and names, got 3 for 'x'"),
+    ({"shapes": {"x": "N3"}}, TypeError, "`shapes` must hold sequences of sizes and names, got 'N3' for 'x'"),
+    ({"training": 1}, TypeError, "`training` must be True or False, got 1"),
+    ({"exact": None}, TypeError, "`exact` must be True or False, got None"),
+    ({"path": 3}, TypeError, "`path` must be a file's name, got int"),
 ]
 
 
@@ -348,6 +360,20 @@ def test_export_refuses(options, kind, words):
     given = {"params": {}, "shapes": {"x": (2, 3)}, **options}
     with pytest.raises(kind, match=words):
         export(activation("prelu"), **given)
+
+
+def test_what_is_no_file_is_refused():
+    for read, name in (
+        (export, "symbol"),
+        (mx.to_torch, "symbol"),
+        (mx.sym.load, "fname"),
+        (params_file.load, "source"),
+    ):
+        with pytest.raises(TypeError, match=rf"`{name}` must be (a Symbol or |bytes or )?a file's name, got NoneType"):
+            read(None)
+    for read in (import_model, fix_prelu):
+        with pytest.raises(TypeError, match=r"`model` must be an onnx.ModelProto or a file's name, got int"):
+            read(3)
 
 
 def test_export_refuses_a_list_of_parameters(tmp_path):
@@ -394,7 +420,7 @@ def test_import_refuses_what_is_no_model(tmp_path):
     path = tmp_path / "m.onnx"
     with pytest.raises(FileNotFoundError):
         import_model(path)
-    with pytest.raises(TypeError, match=r"^`model` must be an onnx.ModelProto or a file, got int$"):
+    with pytest.raises(TypeError, match=r"^`model` must be an onnx.ModelProto or a file's name, got int$"):
         import_model(3)
     path.write_bytes(b"no model")
     with pytest.raises(ValueError, match=r"not an? .*ONNX model"):

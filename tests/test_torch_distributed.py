@@ -1,4 +1,4 @@
-"""DTensor and FSDP2, in two processes that speak by gloo."""
+"""DTensor, FSDP2 and DistributedDataParallel, in two processes that speak by gloo."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ def test_two_processes(tmp_path):
         for process in processes:
             process.kill()
     assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
-    assert all(output.count("check_") == 3 for output in outputs)
+    assert all(output.count("check_") == 4 for output in outputs)

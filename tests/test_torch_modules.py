@@ -6,6 +6,7 @@ import copy
 import inspect
 import io
 import pickle
+import re
 
 import mpmath
 import numpy as np
@@ -351,13 +352,39 @@ def test_torchscript_says_what_to_do(name):
     torch.jit.script(model)
 
 
-def test_errors():
-    with pytest.raises(ValueError, match="`approximate` must be 'none' or 'tanh', got 'erf'"):
-        rt.GELU("erf")
+SIZES = "`num_parameters` must be an integer or a tuple of integers, 0 or more, got "
+ERRORS = [
+    (lambda: rt.GELU("erf"), ValueError, "`approximate` must be 'none' or 'tanh', got 'erf'"),
+    (lambda: rt.LeakyReLU(float("inf")), ValueError, "`negative_slope` must be a finite number, got inf"),
+    (lambda: rt.LeakyReLU(None), TypeError, "`negative_slope` must be a number, got None"),
+    (lambda: rt.ELU(float("nan")), ValueError, "`alpha` must be a finite number, got nan"),
+    (lambda: rt.ELU("1"), TypeError, "`alpha` must be a number, got '1'"),
+    (lambda: rt.RReLU(0.5, 0.25), ValueError, "`lower` must be at most `upper`, got 0.5 and 0.25"),
+    (lambda: rt.RReLU(float("nan"), 0.25), ValueError, "`lower` must be a finite number, got nan"),
+    (lambda: rt.RReLU(upper="a"), TypeError, "`upper` must be a number, got 'a'"),
+    (lambda: rt.PReLU(-1), ValueError, SIZES + "-1"),
+    (lambda: rt.PReLU((3, -1)), ValueError, SIZES + "(3, -1)"),
+    (lambda: rt.PReLU(True), TypeError, SIZES + "True"),
+    (lambda: rt.PReLU((3, 1.5)), TypeError, SIZES + "1.5"),
+    (lambda: rt.PReLU(3, init="a"), TypeError, "`init` must be a number, got 'a'"),
+    (lambda: rt.PReLU(3, init=float("nan")), ValueError, "`init` must be a finite number, got nan"),
+    (lambda: rt.PReLU(3, dtype=torch.int64), TypeError, "or None, got torch.int64"),
+    (lambda: rt.PReLU(3, axis=1.5), TypeError, "`axis` must be an integer or a tuple of integers, got 1.5"),
+    (lambda: rt.PReLU(3, axis=4)(data()), ValueError, "`axis` must lie between -4 and 3 for data with ndim 4, got 4"),
+]
+
+
+@pytest.mark.parametrize(("make", "kind", "words"), ERRORS)
+def test_errors(make, kind, words):
+    with pytest.raises(kind, match=re.escape(words)):
+        make()
+
+
+def test_an_attribute_set_later_is_checked_by_the_call():
+    module = rt.ELU()
+    module.alpha = float("nan")
     with pytest.raises(ValueError, match="`slope` must be a finite number, got nan"):
-        rt.ELU(float("nan"))(data())
-    with pytest.raises(ValueError, match="`lower_bound` must be at most `upper_bound`"):
-        rt.RReLU(0.5, 0.25)(data())
+        module(data())
 
 
 def test_gelu_by_tanh():
@@ -366,6 +393,7 @@ def test_gelu_by_tanh():
     torch.testing.assert_close(rt.GELU("tanh")(x).flatten(), wanted, rtol=1e-13, atol=0)
 
 
+@mpmath.workdps(40)
 def tanh_gelu(x):
     v = mpmath.mpf(x)
     return float(v / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (v + mpmath.mpf("0.044715") * v**3))))

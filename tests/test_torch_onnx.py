@@ -49,9 +49,13 @@ def data(shape=(2, 3, 4, 5)):
 
 
 def exported(module, x, **options):
+    return checked(module.eval(), (x,), **options)
+
+
+def checked(*model, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
-        program = torch.onnx.export(module.eval(), (x,), dynamo=True, verbose=False, **options)
+        program = torch.onnx.export(*model, dynamo=True, verbose=False, **options)
     onnx.checker.check_model(program.model_proto, full_check=True)
     return program.model_proto
 
@@ -74,6 +78,53 @@ def test_one_standard_node_with_our_values(name):
         assert {k: actual.get(k) for k in attributes} == attributes
     # onnxruntime computes the exponential and the error function less exactly than we do.
     np.testing.assert_allclose(run(model, x), module(x.clone()).detach().numpy(), rtol=2e-6, atol=3e-7)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # torch's own
+@pytest.mark.parametrize("name", [name for name in MODULES if "in place" not in name])
+def test_a_program_of_torch_export_becomes_the_same_model(name):
+    make, _, _ = MODULES[name]
+    module, x = make().eval(), data()
+    program = torch.export.export(module, (x,))
+    model, direct = checked(rt.for_onnx(program)), exported(module, x)
+    assert [(n.op_type, n.attribute) for n in model.graph.node] == [(n.op_type, n.attribute) for n in direct.graph.node]
+    np.testing.assert_array_equal(run(model, x), run(direct, x))
+    assert torch.equal(program.module()(x), module(x))  # the program itself stays ours
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+def test_a_program_with_a_layer_in_place():
+    module = nn.Sequential(nn.Linear(5, 5), rt.ELU(0.5, inplace=True), rt.RReLU(0.1, 0.3)).eval()
+    model = checked(rt.for_onnx(torch.export.export(module, (data(),))))
+    assert [n.op_type for n in model.graph.node][-2:] == ["Elu", "LeakyRelu"]
+    np.testing.assert_allclose(run(model, data()), module(data()).detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+def test_a_program_with_a_batch_of_any_size():
+    module = nn.Sequential(slopes(rt.PReLU(3)), rt.SELU(), rt.GELU()).eval()
+    batch = torch.export.Dim("batch", min=1)
+    program = torch.export.export(module, (data(),), dynamic_shapes=({0: batch},))
+    model = checked(rt.for_onnx(program))
+    assert [n.op_type for n in model.graph.node] == ["PRelu", "Selu", "Gelu"]
+    for size in (1, 5):
+        x = data((size, 3, 4, 5))
+        np.testing.assert_allclose(run(model, x), module(x).detach().numpy(), rtol=1e-5, atol=1e-6)
+    old = checked(rt.for_onnx(program), opset_version=18)
+    assert "Erf" in [n.op_type for n in old.graph.node]
+    np.testing.assert_allclose(run(old, x), module(x).detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+def test_random_slopes_in_a_program_are_refused():
+    program = torch.export.export(rt.RReLU().train(), (data(),))
+    with pytest.raises(ValueError, match="`training` must be False in an export to ONNX"):
+        rt.for_onnx(program)
+
+
+def test_what_is_no_program_is_refused():
+    with pytest.raises(TypeError, match=r"`program` must be a torch\.export\.ExportedProgram, got ELU"):
+        rt.for_onnx(rt.ELU())
 
 
 def test_a_batch_of_any_size():

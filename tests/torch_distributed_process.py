@@ -5,6 +5,7 @@ python torch_distributed_process.py RANK STORE_FILE
 
 from __future__ import annotations
 
+import copy
 import sys
 
 import torch
@@ -12,8 +13,10 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import Partial, Replicate, Shard, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
 
 import rectifier
+import rectifier.torch as rt
 from rectifier import leaky_relu, vjp
 
 SHAPE = (5, 6, 3)
@@ -86,13 +89,57 @@ def check_fully_sharded(mesh):
         torch.testing.assert_close(ours.grad.full_tensor(), theirs.grad, msg=name)
 
 
+class Activations(torch.nn.Module):
+    """Layers with each kind of PReLU between them, and rrelu at the end, which keeps its value for the test."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Linear(6, 8), rt.PReLU(8), torch.nn.Linear(8, 8), rt.PReLU(init=-0.5), rt.GELU(), rt.ELU(-0.3)
+        )
+        self.last = rt.RReLU(0.1, 0.4)
+
+    def forward(self, x):
+        self.drawn = self.last(self.layers(x))
+        return self.drawn
+
+
+def check_data_parallel(mesh):
+    torch.manual_seed(0)
+    plain = Activations()
+    parallel = DistributedDataParallel(copy.deepcopy(plain))
+    data = torch.randn(2, 4, 6)
+    for step in range(2):  # the second one reduces in buckets that the first one has put in order
+        plain.zero_grad()
+        parallel.zero_grad()
+        values = []
+        for rank, part in enumerate(data):
+            torch.manual_seed(100 * step + rank)  # the ranks' generators differ, and so do their slopes
+            values.append(plain(part))
+        (sum(value.square().sum() for value in values) / 2).backward()
+        torch.manual_seed(100 * step + dist.get_rank())
+        parallel(data[dist.get_rank()]).square().sum().backward()
+        assert torch.equal(parallel.module.drawn, values[dist.get_rank()])
+        for (name, ours), theirs in zip(parallel.module.named_parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(ours.grad, theirs.grad, msg=name)
+            first = ours.grad.clone()
+            dist.broadcast(first, 0)
+            assert torch.equal(ours.grad, first), name
+    # The same input on both ranks: what differs is the slopes.
+    torch.manual_seed(dist.get_rank())
+    ours = rt.RReLU()(-torch.ones(64))
+    both = [torch.empty(64) for _ in range(2)]
+    dist.all_gather(both, ours)
+    assert not torch.isin(*both).any()
+
+
 def main():
     rank, store = int(sys.argv[1]), sys.argv[2]
     torch.set_num_threads(1)
     rectifier.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
     mesh = init_device_mesh("cpu", (2,))
-    for check in (check_values_and_gradients, check_slopes, check_fully_sharded):
+    for check in (check_values_and_gradients, check_slopes, check_fully_sharded, check_data_parallel):
         check(mesh)
         print(check.__name__, flush=True)
     dist.destroy_process_group()

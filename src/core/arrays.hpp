@@ -52,6 +52,12 @@ struct Array {
     return n;
   }
   bool is_float() const { return kind >= 0; }
+  /// Whether elements share a place in memory, as in a broadcast array.
+  bool repeats() const {
+    for (int d = 0; d < dims; ++d)
+      if (strides[d] == 0 && shape[d] > 1) return true;
+    return false;
+  }
   bool c_contiguous() const {
     npy_intp step = item;
     for (int d = dims - 1; d >= 0; step *= shape[d--])

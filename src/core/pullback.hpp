@@ -65,7 +65,7 @@ class Pullback {
   /// The array to write to, a new one where there is none; invalid unless it is plain.
   static nb::object target(nb::handle given, nb::handle model, const Array& like_array, Array& array) {
     nb::object found = given.is_none() ? new_like(model, like_array) : nb::borrow(given);
-    return read(found, array) && array.writeable && like(array, like_array) ? found : nb::object();
+    return read(found, array) && array.writeable && !array.repeats() && like(array, like_array) ? found : nb::object();
   }
 
   nb::object one_gradient(QuickCall& quick, const Array& data, const Array& gradient, nb::handle out_) const {

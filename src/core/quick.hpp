@@ -114,7 +114,7 @@ struct QuickCall : QuickParameters {
       given = read_array(result, "out");
     } else {
       if (!plain(out_, given) || is_tensor(out_) != is_tensor(data_) || !have_same_shape(given, data) ||
-          given.kind != data.kind || !given.writeable || in_the_way(given, data) ||
+          given.kind != data.kind || !given.writeable || given.repeats() || in_the_way(given, data) ||
           (has_gamma && in_the_way(given, gamma)))
         return false;
       result = nb::borrow(out_);

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import operator
 from typing import Any
 
-import numpy as np
+from .parameters import integer
 
-__all__ = ["gamma_axes", "known_axes"]
+__all__ = ["gamma_axes", "known_axes", "named_axes"]
 
 Shape = tuple[int, ...]
 
@@ -123,21 +122,22 @@ def _by_axis(data_shape: Shape, gamma_shape: Shape, axis: int | tuple[int, ...])
     return tuple(result)
 
 
+def named_axes(axis: Any) -> Shape:
+    """The integers that `axis` names, whatever the data."""
+    return tuple(
+        integer("axis", one, "an integer or a tuple of integers")
+        for one in (axis if isinstance(axis, tuple) else (axis,))
+    )
+
+
 def _checked_axes(axis: int | tuple[int, ...], ndim: int) -> Shape:
-    axes = tuple(_checked_axis(a, ndim, axis) for a in (axis if isinstance(axis, tuple) else (axis,)))
+    axes = tuple(_place(index, ndim, axis) for index in named_axes(axis))
     if any(a >= b for a, b in itertools.pairwise(axes)):
         raise ValueError(f"`axis` must name different axes in increasing order, got {axis}")
     return axes
 
 
-def _checked_axis(one: Any, ndim: int, axis: object) -> int:
-    complaint = f"`axis` must be an integer or a tuple of integers, got {axis!r}"
-    if isinstance(one, (bool, np.bool_)):  # an index to Python, but a mistake as an axis
-        raise TypeError(complaint)
-    try:
-        index = operator.index(one)
-    except TypeError:
-        raise TypeError(complaint) from None
+def _place(index: int, ndim: int, axis: object) -> int:
     if not -ndim <= index < ndim:
         if ndim == 0:
             raise ValueError(f"`axis` must be None for data without dimensions, got {axis}")

@@ -252,7 +252,10 @@ def rrelu_slopes(
     >>> bool((y == -rrelu_slopes(5, 7)).all())
     True
     """
-    wanted = np.dtype(dtype)
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"`dtype` must be float32 or float64, got {dtype!r}") from None
     if wanted not in (np.float32, np.float64):
         raise TypeError(f"`dtype` must be float32 or float64, got {wanted}")
     lower, upper = check_bounds(lower_bound, upper_bound)

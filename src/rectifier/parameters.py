@@ -212,11 +212,16 @@ def finite_as_float32(name: str, number: float) -> None:
         raise ValueError(f"`{name}` must be finite as float32, got {number!r}")
 
 
-def check_bounds(lower_bound: object, upper_bound: object, traced: tuple[type, ...] = ()) -> tuple[float, float]:
+def check_bounds(
+    lower_bound: object,
+    upper_bound: object,
+    traced: tuple[type, ...] = (),
+    names: tuple[str, str] = ("lower_bound", "upper_bound"),
+) -> tuple[float, float]:
     """rrelu's bounds as floats, in their order."""
-    lower, upper = finite("lower_bound", lower_bound, traced), finite("upper_bound", upper_bound, traced)
+    lower, upper = finite(names[0], lower_bound, traced), finite(names[1], upper_bound, traced)
     if type(lower) is float and type(upper) is float and lower > upper:
-        raise ValueError(f"`lower_bound` must be at most `upper_bound`, got {lower_bound!r} and {upper_bound!r}")
+        raise ValueError(f"`{names[0]}` must be at most `{names[1]}`, got {lower_bound!r} and {upper_bound!r}")
     return lower, upper
 
 

@@ -71,9 +71,9 @@ def coefficients(k, reach, degree):
     return result[::-1]
 
 
+@mp.workdps(60)
 def text():
     """The module's source."""
-    mp.dps = 60
     lines = [HEAD]
     for dtype, k, reach, degree, steps, shift in FITS:
         kind = np.dtype(dtype).type

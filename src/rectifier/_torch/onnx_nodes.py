@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.export import ExportedProgram
 from torch.nn import functional
 
 from .kernels import Settings
 
-__all__ = ["node"]
+__all__ = ["for_onnx", "node"]
 
 
 def _prelu(data: Tensor, gamma: Tensor) -> Tensor:
@@ -39,3 +41,18 @@ def node(data: Tensor, gamma: Tensor | None, key: Tensor | None, settings: Setti
     if gamma is not None:
         return _prelu(data, gamma)
     return _NODES[settings.act_type](data, settings.slope)
+
+
+def for_onnx(program: ExportedProgram) -> ExportedProgram:
+    """The program with operators that `torch.onnx.export` knows in place of ours.
+
+    A program of `torch.export.export` has our operators inside, for which torch's exporter has no nodes. In one that
+    was exported in training, rrelu's random slopes are a `ValueError`.
+    """
+    if not isinstance(program, ExportedProgram):
+        raise TypeError(f"`program` must be a torch.export.ExportedProgram, got {type(program).__name__}")
+    return program.run_decompositions({torch.ops.rectifier.leaky_relu.default: _decomposed})
+
+
+def _decomposed(data: Tensor, gamma: Tensor | None, key: Tensor | None, *settings: Any) -> Tensor:
+    return node(data, gamma, key, Settings(*settings))

@@ -188,6 +188,8 @@ def _target(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], l
         raise TypeError(f"`{name}` must be of dtype {dtype}, got {out.dtype}")
     if not out.flags.writeable:
         raise ValueError(f"`{name}` must be writeable, got a read-only array")
+    if any(step == 0 and size > 1 for size, step in zip(out.shape, out.strides, strict=True)):
+        raise ValueError(f"`{name}` must have memory for each element, got a broadcast array")
     if not out.flags.aligned:
         raise ValueError(f"`{name}` must be aligned for its dtype, got an array off its alignment")
     return out.view(np.ndarray)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +18,7 @@ __all__ = [
     "DTYPES",
     "DTYPE_NUMBERS",
     "MXNetError",
+    "check_path",
     "check_sizes",
     "dtype_number",
     "replace_file",
@@ -53,18 +54,27 @@ DTYPE_NUMBERS: Mapping[np.dtype[Any], int] = MappingProxyType({dtype: number for
 
 def dtype_number(dtype: Any) -> int:
     """MXNet's number of a dtype that NumPy understands."""
-    wanted = np.dtype(dtype).newbyteorder("=")
-    number = DTYPE_NUMBERS.get(wanted)
-    if number is None:
-        names = ", ".join(str(known) for known in DTYPE_NUMBERS)
-        raise TypeError(f"`dtype` must be one of {names}, got {wanted}")
-    return number
+    wanted = dtype
+    with suppress(TypeError):
+        wanted = np.dtype(dtype).newbyteorder("=")
+        if wanted in DTYPE_NUMBERS:
+            return DTYPE_NUMBERS[wanted]
+    raise TypeError(f"`dtype` must be one of {', '.join(map(str, DTYPE_NUMBERS))}, got {wanted}")
+
+
+def check_path(name: str, path: object, others: str = "") -> None:
+    """Raise a TypeError unless it is a file's name; `others` are the words for what else the caller takes."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"`{name}` must be {others}a file's name, got {type(path).__name__}")
 
 
 def check_sizes(name: str, shape: Iterable[Any]) -> None:
-    """Raise a ValueError unless the shape of an input has sizes that an exported model can have."""
+    """Raise unless the shape of an input has sizes that an exported model can have."""
+    if isinstance(shape, str) or not isinstance(shape, Iterable):
+        raise TypeError(f"`shapes` must hold sequences of sizes and names, got {shape!r} for {name!r}")
     for size in shape:
-        if isinstance(size, bool) or not isinstance(size, (int, str)) or (isinstance(size, int) and size < 1):
+        right = size >= 1 if isinstance(size, int) else isinstance(size, str) and size
+        if not right or isinstance(size, bool):
             raise ValueError(f"`shapes` must have sizes of 1 and more, or names, got {size!r} for {name!r}")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import replace_file
+from .base import check_path, replace_file
 from .params_array import Reader, SparseArray, StoredArray
 from .params_content import LIST_MAGIC, content
 
@@ -69,6 +69,7 @@ class ParamsFile:
             self._file: io.BufferedIOBase = io.BytesIO(source)
             where = "parameters"
         else:
+            check_path("source", source, "bytes or ")
             self._file = Path(source).open("rb")  # noqa: SIM115 - `close` closes it
             where = str(source)
         try:

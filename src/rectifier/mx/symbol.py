@@ -10,7 +10,7 @@ from typing import Any
 from . import attribute
 from . import operator_table as _operator_table  # noqa: F401 - fills the table
 from .arithmetic import binary
-from .base import dtype_number
+from .base import check_path, dtype_number
 from .compose import row_for_call
 from .graph import Entry, Node
 from .operators import callable_names, is_plain
@@ -129,6 +129,7 @@ def load(fname: str | os.PathLike[str]) -> Symbol:
     ValueError
         If it is no such graph; the message gives the file, and the place or the node.
     """
+    check_path("fname", fname)
     text = read_text(fname)
     try:
         return load_json(text)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from . import graph, params_file
+from .base import check_path
 from .graph import Entry, walk
 from .operators import mutated_inputs, operator_of, parameters_of, read_inputs
 from .symbol import Symbol, load
@@ -77,6 +78,7 @@ def to_torch(
     {'act.weight': 'arg:act_gamma'}
     """
     if not isinstance(symbol, Symbol):
+        check_path("symbol", symbol, "a Symbol or ")
         symbol = load(symbol)
     heads = _without_labels(symbol.outputs)
     _refuse_unsupported(heads)

@@ -196,7 +196,13 @@ def _axes(data: tuple[int, ...], gamma: tuple[int, ...]) -> tuple[int, ...]:
     """gamma's alignment, which must be the same whatever the data's unknown sizes are."""
     found = set()
     for size in (10007, *gamma) if -1 in data else (0,):
-        found.add(gamma_axes(tuple(size if known < 0 else known for known in data), gamma))
+        try:
+            found.add(gamma_axes(tuple(size if known < 0 else known for known in data), gamma))
+        except ValueError:
+            if -1 not in data:
+                raise
+            message = f"gamma of shape {gamma} lines up with data of shape {data} for some sizes only: give all sizes"
+            raise ValueError(message) from None
     if len(found) != 1:
         raise ValueError(f"gamma of shape {gamma} lines up with data of shape {data} in several ways: give all sizes")
     return found.pop()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from onnx import ValueInfoProto, helper
 
+from ..mx.base import check_path
 from ..mx.symbol import Symbol
 from .exporter import DEFAULT_OPSET, translated
 from .weights import Params
@@ -102,6 +103,7 @@ def convert(
     >>> summary.operators, summary.parameters, summary.inputs
     ({'PRelu': 1}, 3, (('data', dtype('float32'), ('N', 3)),))
     """
+    check_path("path", path)
     with translated(
         symbol, params, shapes, opset, dtype=dtype, exact=exact, training=training, rng=rng, every_input=True
     ) as (model, weights):

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto
 
+from ..mx.base import check_path
 from ..mx.symbol import Symbol, load
 from ..random import check_rng
 from .builder import Builder
@@ -112,6 +113,8 @@ def export(
     >>> [node.op_type for node in model.graph.node], list(model.graph.initializer[0].dims)
     (['PRelu'], [3, 1, 1])
     """
+    if path is not None:
+        check_path("path", path)
     with translated(symbol, params, shapes, opset, dtype=dtype, exact=exact, training=training, rng=rng) as done:
         model, weights = done
         external = size_of(weights) > LARGEST_FILE
@@ -143,7 +146,11 @@ def translated(
     check_rng(rng)
     if shapes is not None and not isinstance(shapes, Mapping):
         raise TypeError(f"`shapes` must be a mapping or None, got {type(shapes).__name__}")
+    for name, value in (("exact", exact), ("training", training)):
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"`{name}` must be True or False, got {value!r}")
     if not isinstance(symbol, Symbol):
+        check_path("symbol", symbol, "a Symbol or ")
         symbol = load(symbol)
     missing = unsupported(symbol.outputs)
     if missing:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, numpy_helper, shape_inference
 
+from ..mx.base import check_path
 from ..mx.symbol import Group, Symbol, Variable
 from .exporter import UnsupportedOperators
 from .import_table import IMPORTERS, ImportedNode, constant_value, spelled_out
@@ -56,8 +57,7 @@ def import_model(
     {'act': {'act_type': 'gelu'}}
     """
     if not isinstance(model, ModelProto):
-        if not isinstance(model, (str, os.PathLike)):
-            raise TypeError(f"`model` must be an onnx.ModelProto or a file, got {type(model).__name__}")
+        check_path("model", model, "an onnx.ModelProto or ")
         try:
             model = onnx.load(os.fspath(model))
         except OSError:

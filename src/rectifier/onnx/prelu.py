@@ -11,6 +11,7 @@ from typing import NamedTuple
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
+from ..mx.base import check_path
 from .scopes import Scope, light_copy, scopes_of
 
 __all__ = ["MXNET_GRAPH_NAME", "SlopeFound", "fix_prelu"]
@@ -123,6 +124,7 @@ def fix_prelu(
 def _loaded(model: ModelProto | str | os.PathLike[str]) -> ModelProto:
     if isinstance(model, ModelProto):
         return model
+    check_path("model", model, "an onnx.ModelProto or ")
     try:
         loaded = onnx.load(model, load_external_data=False)
     except OSError:

@@ -10,7 +10,10 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
+from .._torch.plain import FLOATS
+from ..gamma import named_axes
 from ..operator import leaky_relu
+from ..parameters import check_bounds, finite, integer
 
 __all__ = ["ELU", "GELU", "MODULES", "SELU", "LeakyReLU", "PReLU", "RReLU"]
 
@@ -52,6 +55,11 @@ class LeakyReLU(nn.LeakyReLU, _NoScript):
     inplace : bool, default False
         Whether to overwrite the input. Right for every slope, the gradient included; torch refuses negative ones.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `negative_slope` is not a finite number.
+
     Notes
     -----
     For the gradient it keeps its output where the slope is not negative, and one bit an element otherwise. Input of
@@ -65,6 +73,10 @@ class LeakyReLU(nn.LeakyReLU, _NoScript):
     >>> LeakyReLU(0.1)(torch.tensor([-1.0, 2.0]))
     tensor([-0.1000,  2.0000])
     """
+
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        finite("negative_slope", negative_slope)
+        super().__init__(negative_slope, inplace)
 
     def forward(self, input: Tensor) -> Tensor:
         return _activate(input, self.inplace, "leaky", slope=self.negative_slope)
@@ -81,6 +93,11 @@ class ELU(nn.ELU, _NoScript):
         Whether to overwrite the input. Right for every alpha, the gradient included; torch refuses negative ones. A
         copy of the input is kept for the gradient, which loses digits when it is formed from the output.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `alpha` is not a finite number.
+
     Notes
     -----
     Input of any shape, of dtype float16, bfloat16, float32 or float64; the output is like it. Errors and their bounds
@@ -93,6 +110,10 @@ class ELU(nn.ELU, _NoScript):
     >>> ELU()(torch.tensor([-1.0, 2.0]))
     tensor([-0.6321,  2.0000])
     """
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        finite("alpha", alpha)
+        super().__init__(alpha, inplace)
 
     def forward(self, input: Tensor) -> Tensor:
         return _activate(input, self.inplace, "elu", slope=self.alpha)
@@ -182,8 +203,8 @@ class PReLU(nn.PReLU, _NoScript):
 
     Raises
     ------
-    ValueError
-        From a call, if the weight does not fit the input.
+    TypeError, ValueError
+        If an argument is of the wrong type or out of range; from a call, if the weight does not fit the input.
 
     Notes
     -----
@@ -213,6 +234,10 @@ class PReLU(nn.PReLU, _NoScript):
         *,
         axis: int | tuple[int, ...] | None = None,
     ) -> None:
+        _check_weight(num_parameters, dtype)
+        finite("init", init)
+        if axis is not None:
+            named_axes(axis)
         super().__init__(num_parameters, init, device=device, dtype=dtype)  # type: ignore[arg-type]
         if axis is not None:
             self.axis = axis
@@ -224,6 +249,15 @@ class PReLU(nn.PReLU, _NoScript):
         return super().extra_repr() + (f", axis={self.axis}" if self.axis is not None else "")
 
 
+def _check_weight(num_parameters: Any, dtype: Any) -> None:
+    wanted = "an integer or a tuple of integers, 0 or more"
+    for size in num_parameters if isinstance(num_parameters, tuple) else (num_parameters,):
+        if integer("num_parameters", size, wanted) < 0:
+            raise ValueError(f"`num_parameters` must be {wanted}, got {num_parameters!r}")
+    if dtype is not None and dtype not in FLOATS:
+        raise TypeError(f"`dtype` must be float16, bfloat16, float32, float64 or None, got {dtype}")
+
+
 class RReLU(nn.RReLU, _NoScript):
     """x where x > 0, and s · x elsewhere, s random in training (Xu et al., arXiv:1505.00853).
 
@@ -233,6 +267,11 @@ class RReLU(nn.RReLU, _NoScript):
         s is uniform in [lower, upper) while training, and (lower + upper)/2 in evaluation.
     inplace : bool, default False
         Whether to overwrite the input; right for slopes of any sign, the gradient included.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the bounds are not finite numbers, or `lower` is above `upper`.
 
     Notes
     -----
@@ -247,6 +286,10 @@ class RReLU(nn.RReLU, _NoScript):
     >>> RReLU(0.1, 0.3).eval()(torch.tensor([-1.0, 2.0]))
     tensor([-0.2000,  2.0000])
     """
+
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False) -> None:
+        check_bounds(lower, upper, names=("lower", "upper"))
+        super().__init__(lower, upper, inplace)
 
     def forward(self, input: Tensor) -> Tensor:
         bounds = {"lower_bound": self.lower, "upper_bound": self.upper}

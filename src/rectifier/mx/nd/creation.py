@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from ...parameters import integer
 from ..base import MXNetError
 from ..compute import DTYPES
 from ..context import Context, current_context
@@ -51,11 +52,10 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     if dtype is None:
         dtype = source_array.dtype if isinstance(source_array, NDArray) else np.float32
     numbers = source_array.asnumpy() if isinstance(source_array, NDArray) else source_array
+    wanted = _checked_dtype(dtype)
     try:
-        tensor = tensor_from(numbers, _checked_dtype(dtype))
+        tensor = tensor_from(numbers, wanted)
     except (TypeError, ValueError) as error:
-        if isinstance(error, MXNetError):
-            raise
         raise TypeError(f"`source_array` must be an array of numbers, got {type(numbers).__name__}: {error}") from None
     context = ctx or current_context()
     return NDArray(tensor.to(device_of(context)), context)
@@ -66,8 +66,8 @@ def full(shape: Shape, val: float, ctx: Context | None = None, dtype: Any = np.f
     if out is not None:
         out[:] = val
         return out  # type: ignore[no-any-return]
-    sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-    if any(size < 0 for size in sizes):
+    sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+    if any(integer("shape", size, "an integer or a tuple of integers") < 0 for size in sizes):
         raise MXNetError(f"`shape` must be sizes of 0 and above, got {shape}")
     context = ctx or current_context()
     wanted = DTYPES[_checked_dtype(np.float32 if dtype is None else dtype)]
@@ -147,7 +147,11 @@ def _of_tensor(tensor: torch.Tensor) -> NDArray:
 
 
 def _checked_dtype(dtype: Any) -> np.dtype[Any]:
-    wanted: np.dtype[Any] = np.dtype(dtype)
+    names = ", ".join(map(str, DTYPES))
+    try:
+        wanted: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"`dtype` must be one of {names}, got {dtype!r}") from None
     if wanted not in DTYPES:
-        raise MXNetError(f"`dtype` must be one of {', '.join(map(str, DTYPES))}, got {wanted}")
+        raise MXNetError(f"`dtype` must be one of {names}, got {wanted}")
     return wanted
