@@ -1,5 +1,7 @@
 """Arrays from the size on at which results pass by the caches, against the definitions in plain NumPy."""
 
+import math
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ SHAPES = {
 def memory():
     """Data and gradients whose products, and the sums of them, are exact in float64."""
     rng = np.random.default_rng(1)
-    size = STREAMED + 60_000
+    size = STREAMED + 1_000_000
     return [np.resize(rng.integers(-127, 128, 2**16 + 3).astype(np.float32) / 64, size) for _ in range(2)]
 
 
@@ -98,6 +100,61 @@ def test_rows_of_other_types(cpu_target, memory, dtype, length):
     size = 48 * 2**20 // np.dtype(dtype).itemsize
     numbers = [np.resize(memory[0], size + 60_000)]
     check_rows(numbers, (size // (5 * length) + 1, 5, length), 6 * np.dtype(dtype).itemsize, dtype)
+
+
+def check_gradients(memory, shape, shift, dtype=np.float32, place_of=None):
+    """Gradients with a slope for each row, into an array of their own or where the data or its gradient is."""
+    wide = np.float64 if dtype is np.float64 else np.float32
+    data, head = (array[shift % 7 :][: math.prod(shape)].reshape(shape) for array in memory)
+    gamma = np.linspace(-0.25, 0.75, shape[1]).astype(wide)
+    out, raw = place(shape, shift, dtype)
+    arrays = {"data": data, "gradient": head}
+    for name, array in arrays.items():
+        if name == place_of:
+            out[...] = array
+            arrays[name] = out
+        else:
+            arrays[name] = array.astype(dtype)
+    _, pullback = rectifier.vjp(arrays["data"], gamma, "prelu", axis=1)
+    d_gamma = pullback(arrays["gradient"], out=(out, np.empty_like(gamma)))[1]
+    pulled = gamma.reshape(-1, 1) * head.astype(wide)
+    assert_same_bits(out, np.where(data > 0, head, pulled).astype(dtype))
+    assert_same_bits(d_gamma, np.where(data > 0, 0, head * data).sum((0, 2), np.float64).astype(wide))
+    assert_nothing_else_written(raw, out)
+
+
+# Rows of few bytes, and about as many as have a lane for each element, as are summed at once, as a block of sums has
+# and as a task has; all rows of a block in one task, and parts of them.
+@pytest.mark.parametrize("length", [1, 3, 63, 64, 65, 1023, 1025, 4095, 4097, 5625, 65535, 65537, 2**17 + 1])
+@pytest.mark.parametrize("channels", [3, 100])
+def test_gradients_of_rows_of_any_length(cpu_target, memory, length, channels):
+    check_gradients(memory, (-(-STREAMED // (channels * length)), channels, length), 20)
+
+
+@pytest.mark.parametrize("shift", range(0, 64, 4))
+def test_gradients_that_begin_anywhere_in_a_line(cpu_target, memory, shift):
+    check_gradients(memory, (STREAMED // (7 * 2501) + 1, 7, 2501), shift)
+
+
+@pytest.mark.parametrize("length", [49, 197, 4099])
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
+def test_gradients_of_rows_of_other_types(cpu_target, memory, dtype, length):
+    size = 48 * 2**20 // np.dtype(dtype).itemsize
+    numbers = [np.resize(array, size + 1_000_000) for array in memory]
+    check_gradients(numbers, (size // (70 * length) + 1, 70, length), 6 * np.dtype(dtype).itemsize, dtype)
+
+
+@pytest.mark.parametrize("place_of", ["data", "gradient"])
+@pytest.mark.parametrize("length", [49, 197, 2501, 5001])
+def test_gradients_of_rows_take_the_place_of_what_they_are_made_of(cpu_target, memory, length, place_of):
+    check_gradients(memory, (STREAMED // (70 * length) + 1, 70, length), 12, place_of=place_of)
+
+
+@pytest.mark.parametrize("count", [1, 3, 16])
+@pytest.mark.parametrize("length", [49, 197, 2501, 5001])
+def test_gradients_of_rows_on_any_number_of_threads(threads, memory, length, count):
+    rectifier.set_num_threads(count)
+    check_gradients(memory, (STREAMED // (70 * length) + 1, 70, length), 36)
 
 
 @pytest.mark.parametrize("shifts", [(0, 0), (0, 4), (4, 0)])

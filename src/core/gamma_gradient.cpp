@@ -29,7 +29,9 @@ class GammaGradient : GammaPieces {
     parallel_stretches(static_cast<std::size_t>(tasks_), threads, [this](std::size_t begin, std::size_t end) {
       Rooms rooms;
       for (std::size_t task = begin; task < end; ++task) work(static_cast<std::ptrdiff_t>(task), rooms);
-      if (access_ == streamed) stream_fence();
+      if (access_ != streamed) return;
+      kernels_.put_line(rooms.line);
+      stream_fence();
     });
     if (has_partial_sums()) finish();
   }
@@ -122,15 +124,16 @@ class GammaGradient : GammaPieces {
     for (std::ptrdiff_t k = 0; k < task.count; ++k) {
       for (int p = 0; p < part_count; ++p) base[p] = row_base[p] + kept_.offset(static_cast<Part>(p), task.first + k);
       const double gamma = slope(rooms, k);
+      double* lanes = rooms.lanes + k * task.blocks * lanes_;
       if (turned_) {
-        sum_turned(task, base, gamma, rooms, rooms.lanes + k * task.blocks * lanes_);
+        sum_turned(task, base, gamma, rooms, lanes);
         continue;
       }
-      for (std::ptrdiff_t i = 0; i < task.length; i += step) {
-        const std::ptrdiff_t n = task.length - i < step ? task.length - i : step;
+      for (std::ptrdiff_t i = 0, n; i < task.length; i += n) {
+        n = std::min({step, task.length - i, block_length - i % block_length});
         stretch(reduced_, base, task.from + i, n, rooms, [&](char* dx, const char* g, const char* x) {
-          kernels_.sum_along[pass_.type](dx, g, x, gamma, static_cast<std::size_t>(n), rooms.lanes + k * lanes_,
-                                         access(dx, rooms));
+          kernels_.sum_along[pass_.type](dx, g, x, gamma, static_cast<std::size_t>(n),
+                                         lanes + i / block_length * lanes_, access(dx, rooms), rooms.line);
         });
       }
     }
@@ -151,7 +154,8 @@ class GammaGradient : GammaPieces {
         const std::ptrdiff_t past = i + done - task.from;
         count = std::min(n - done, block_length - past % block_length);
         kernels_.sum_along[pass_.type](nullptr, rooms.upstream + done * item_, rooms.input + done * item_, gamma,
-                                       static_cast<std::size_t>(count), lanes + past / block_length * lanes_, cached);
+                                       static_cast<std::size_t>(count), lanes + past / block_length * lanes_, cached,
+                                       rooms.line);
       }
       if (pass_.wants_dx) pull_turned(base, i, n, gamma);
     }
@@ -198,7 +202,7 @@ class GammaGradient : GammaPieces {
       if (count > 0)
         kernels_.sum_across[pass_.type](
             pass_.wants_dx ? dx.data + from * dx.step : nullptr, g.data + from * g.step, x.data + from * x.step, slopes,
-            static_cast<std::size_t>(task.count * rows_in_one), rooms.lanes, rows, access(dx.data, rooms));
+            static_cast<std::size_t>(task.count * rows_in_one), rooms.lanes, rows, access(dx.data, rooms), rooms.line);
     };
     add(task.lane, in_rounds / lanes_, lanes_, task.lanes, rooms.slopes, 0, 1);
     const std::ptrdiff_t left = n - in_rounds - task.lane;
@@ -220,7 +224,7 @@ class GammaGradient : GammaPieces {
       const char* slopes = reinterpret_cast<const char*>(rooms.slopes) + static_cast<std::size_t>(k * lanes_) * scalar;
       stretch(reduced_, base, 0, reduced_size_, rooms, [&](char* dx, const char* g, const char* x) {
         kernels_.sum_across[pass_.type](dx, g, x, slopes, n, rooms.lanes + k * lanes_, {1, 0, 0, 0, 0, 1},
-                                        access(dx, rooms));
+                                        access(dx, rooms), rooms.line);
       });
     }
   }

@@ -19,6 +19,7 @@ class GammaPieces : protected GammaPlan {
   };
 
   struct Rooms {
+    SharedLine line;
     alignas(64) double lanes[most_lanes];
     alignas(64) double gamma[most_kept];    // a slope for each kept element
     alignas(64) double slopes[most_lanes];  // a slope for each element of a stretch

@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 
 #include "axis_group.hpp"
 #include "gamma_gradient.hpp"
+#include "pool.hpp"
 
 namespace rectifier {
 
@@ -104,11 +106,12 @@ class GammaPlan {
     } else {
       loop_ = reduced_size_ > short_row ? along : joint;
     }
+    if (static_cast<std::size_t>(total_ * item_) >= stream_from) access_ = streamed;
     lanes_ = reduced_size_ > short_row ? static_cast<std::ptrdiff_t>(sum_lanes) : reduced_size_;
     choose_runs();
     const std::ptrdiff_t in_block =
         run_of_blocks_ * (segments_ > 1 ? block_length : reduced_size_) * (rows_ < block_rows_ ? rows_ : block_rows_);
-    chunk_ = loop_ == along ? task_elements / in_block : most_kept;
+    chunk_ = loop_ == along ? elements_of_a_task() / in_block : most_kept;
     // Across, the sums are written again for every row: they should leave room in the nearest cache.
     const std::ptrdiff_t room = loop_ == across ? most_lanes / 2 : most_lanes;
     if (chunk_ > room / (lanes_ * run_of_blocks_)) chunk_ = room / (lanes_ * run_of_blocks_);
@@ -118,6 +121,7 @@ class GammaPlan {
     block_tasks_ = blocks_ / segments_ * block_runs_;
     const std::ptrdiff_t all_blocks = outer_kept_.size() * block_tasks_;
     while (chunk_ > least && all_blocks * ((kept_size_ + chunk_ - 1) / chunk_) < fewest_tasks) chunk_ /= 2;
+    if (access_ == streamed) end_chunks_with_lines();
     chunks_ = (kept_size_ + chunk_ - 1) / chunk_;
     run_of_chunks_ = task_elements / 4 / (in_block * chunk_);
     if (run_of_chunks_ < 1) run_of_chunks_ = 1;
@@ -127,7 +131,22 @@ class GammaPlan {
       lane_runs_ *= 2;
     parts_ = chunk_runs_ * lane_runs_;
     tasks_ = all_blocks * parts_;
-    if (static_cast<std::size_t>(total_ * item_) >= stream_from) access_ = streamed;
+  }
+
+  /// Rows of a block lie apart, with those of other kept elements between them: a task that takes all goes through the
+  /// memory in one direction. 1.6e7 doubles in rows of 196 took 9.3 ms with 16 kept elements to a task, 8.0 ms with 64.
+  std::ptrdiff_t elements_of_a_task() const {
+    if (access_ != streamed || block_rows_ == 1) return task_elements;
+    return std::max(task_elements, total_ / (24 * static_cast<std::ptrdiff_t>(num_threads())));
+  }
+
+  /// Makes even chunks, of as many rows as end with a line of memory.
+  void end_chunks_with_lines() {
+    const std::ptrdiff_t line = 64 / item_, rows = line / std::gcd(line, reduced_size_);
+    if (chunk_ <= rows) return;
+    const std::ptrdiff_t whole = chunk_ / rows * rows, count = (kept_size_ + whole - 1) / whole;
+    chunk_ = ((kept_size_ + count - 1) / count + rows - 1) / rows * rows;
+    if (chunk_ > kept_size_) chunk_ = kept_size_;
   }
 
   /// Whether the rows of all kept elements lie one after the other, in rounds of a row for each lane: a task may then
@@ -152,13 +171,17 @@ class GammaPlan {
     return true;
   }
 
-  /// As many blocks as whole lines of memory need, and no fewer than leave each of several threads its share.
+  /// As many blocks as whole lines of memory need, and no fewer than leave each of several threads its share; of rows
+  /// that are streamed as many as a task takes, so that few lines are shared by two.
   void choose_runs() {
     turned_ = is_turned();
-    block_runs_ = segments_;
-    if (!turned_) return;
-    const std::ptrdiff_t cols = reduced_.shape[reduced_.dims - 1];
-    run_of_blocks_ = std::max((step_rows * cols + block_length - 1) / block_length, std::min(segments_ / 32, most_run));
+    if (turned_) {
+      const std::ptrdiff_t cols = reduced_.shape[reduced_.dims - 1];
+      run_of_blocks_ =
+          std::max((step_rows * cols + block_length - 1) / block_length, std::min(segments_ / 32, most_run));
+    } else if (loop_ == along && access_ == streamed && kept_size_ > 1) {
+      run_of_blocks_ = task_elements / block_length;
+    }
     run_of_blocks_ = std::min(run_of_blocks_, segments_);
     block_runs_ = (segments_ + run_of_blocks_ - 1) / run_of_blocks_;
   }

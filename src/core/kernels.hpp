@@ -44,6 +44,13 @@ struct Rows {
   std::size_t first_lane, lanes;
 };
 
+// The line of a streamed result in which one run ends and another may begin. It is held until both are there.
+struct SharedLine {
+  alignas(64) char bytes[64];
+  char* next = nullptr;   // where what is held ends in the result, or null
+  std::size_t begin = 0;  // bytes of the line before it
+};
+
 // A tile in which the index counts by one from row to row and by `step` from column to column: how far apart its rows
 // are in each array, in bytes.
 struct TileIndex {
@@ -76,13 +83,15 @@ struct Kernels {
   void (*scale_pullback[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n, Access);
   // One slope for the whole run: dx as above, and lanes[i % 16] += g[i] * x[i] where x[i] > 0 is false.
   void (*sum_along[type_count])(void* dx, const void* g, const void* x, double slope, std::size_t n, double* lanes,
-                                Access);
+                                Access, SharedLine&);
   // One slope for rows of n elements: dx as above, and the elements behind each row are asked for early.
   void (*pull_rows[type_count])(void* dx, const void* g, const void* x, double slope, std::size_t n, const Rows&);
   // A slope and a sum per element, row after row: dx as above, and sums[lane][i] += g[i] * x[i] where x[i] > 0 is
   // false, the lane of a row being its number modulo the count of lanes.
   void (*sum_across[type_count])(void* dx, const void* g, const void* x, const void* slopes, std::size_t n,
-                                 double* sums, const Rows&, Access);
+                                 double* sums, const Rows&, Access, SharedLine&);
+  // Writes what the two above still hold.
+  void (*put_line)(SharedLine&);
   // A slope per element and nothing to sum: dx as above, and d_gamma = x > 0 ? 0 : g * x. Slopes and d_gamma are of the
   // arithmetic type, or of the elements' own.
   void (*products[type_count])(void* dx, void* d_gamma, const void* g, const void* x, const void* slopes, std::size_t n,

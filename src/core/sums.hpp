@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "loops.hpp"
+#include "shared_line.hpp"
 #include "terms.hpp"
 
 namespace rectifier::RECTIFIER_TARGET {
@@ -46,23 +47,6 @@ RECTIFIER_INLINE void last_dx(E* dx, const E* g, const E* x, std::size_t n, cons
   }
 }
 
-/// Elements that are summed, and then pulled back while they are in the nearest cache: a whole number of steps.
-constexpr std::size_t summed_at_once = 1024;
-
-/// Calls sum(i, count) for one piece after another and, behind it, pull(i, count) up to the last whole line of dx, as
-/// streaming stores want it.
-template <class E, class Sum, class Pull>
-inline void sum_and_stream(const E* dx, std::size_t n, const Sum& sum, const Pull& pull) {
-  std::size_t pulled = 0;
-  for (std::size_t i = 0; i < n; i += summed_at_once) {
-    const std::size_t end = n - i < summed_at_once ? n : i + summed_at_once;
-    sum(i, end - i);
-    const std::size_t past = end == n ? 0 : past_line(dx + end) / sizeof(E);
-    pull(pulled, end - past - pulled);
-    pulled = end - past;
-  }
-}
-
 template <class E>
 inline void sum_along_run(E* dx, const E* g, const E* x, double slope_, std::size_t n, double* lanes) {
   using V = typename Arithmetic<E>::lanes;
@@ -96,15 +80,16 @@ inline void sum_along_run(E* dx, const E* g, const E* x, double slope_, std::siz
 
 template <class E>
 void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope, std::size_t n, double* lanes,
-                    Access access) {
+                    Access access, SharedLine& held) {
   E* dx = static_cast<E*>(dx_);
   const E* g = static_cast<const E*>(g_);
   const E* x = static_cast<const E*>(x_);
-  if (access != streamed || dx == nullptr) return sum_along_run(dx, g, x, slope, n, lanes);
+  if (access != streamed || !can_stream(dx)) return sum_along_run(dx, g, x, slope, n, lanes);
   sum_and_stream(
-      dx, n, [&](std::size_t i, std::size_t count) { sum_along_run<E>(nullptr, g + i, x + i, slope, count, lanes); },
-      [&](std::size_t i, std::size_t count) {
-        pullback_loop<E, Leaky>(dx + i, g + i, x + i, count, Parameters{slope, 0, 0}, streamed);
+      dx, n, held,
+      [&](std::size_t i, std::size_t count) { sum_along_run<E>(nullptr, g + i, x + i, slope, count, lanes); },
+      [&](E* to, std::size_t i, std::size_t count, Access access) {
+        pullback_loop<E, Leaky>(to, g + i, x + i, count, Parameters{slope, 0, 0}, access);
       });
 }
 
@@ -166,7 +151,7 @@ RECTIFIER_INLINE void sum_across_row(E* dx, const E* g, const E* x, const S* slo
 
 template <class E>
 void sum_across_loop(void* dx_, const void* g_, const void* x_, const void* slopes_, std::size_t n, double* sums,
-                     const Rows& rows, Access access) {
+                     const Rows& rows, Access access, SharedLine& held) {
   const auto* slopes = static_cast<const typename Arithmetic<E>::scalar*>(slopes_);
   std::size_t lane = rows.first_lane;
   for (std::size_t row = 0; row < rows.count; ++row) {
@@ -175,14 +160,14 @@ void sum_across_loop(void* dx_, const void* g_, const void* x_, const void* slop
     const E* g = reinterpret_cast<const E*>(static_cast<const char*>(g_) + at * rows.g);
     const E* x = reinterpret_cast<const E*>(static_cast<const char*>(x_) + at * rows.x);
     double* lane_sums = sums + lane * n;
-    if (access == streamed && dx != nullptr) {
+    if (access == streamed && can_stream(dx)) {
       sum_and_stream(
-          dx, n,
+          dx, n, held,
           [&](std::size_t i, std::size_t count) {
             sum_across_row<E>(nullptr, g + i, x + i, slopes + i, count, lane_sums + i);
           },
-          [&](std::size_t i, std::size_t count) {
-            scale_pullback_loop<E>(dx + i, g + i, x + i, slopes + i, count, streamed);
+          [&](E* to, std::size_t i, std::size_t count, Access access) {
+            scale_pullback_loop<E>(to, g + i, x + i, slopes + i, count, access);
           });
     } else {
       sum_across_row(dx, g, x, slopes, n, lane_sums);
