@@ -158,24 +158,27 @@ def test_the_core_draws_any_stretch(cpu_target, first):
         assert_same_bits(drawn, generator.slopes(first, count, 7, 0.125, 0.25))
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+# Columns around one and two registers of each target, rows around one and two counters.
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
 @pytest.mark.parametrize("first", [0, 1, 2**34 - 3000])
 @pytest.mark.parametrize("steps", [(1, 64), (1, 67), (67, 1), (3, 200), (200, 3), (-1, 70)])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_tiles_across_the_index_have_its_slopes(cpu_target, dtype, first, steps, order):
-    for shape in ((1, 70), (3, 15), (4, 16), (33, 17), (35, 65), (66, 129), (9, 1041)):
+    wide = np.dtype(np.float64 if dtype is np.float64 else np.float32)
+    few = [(rows, cols) for rows in (4, 5, 8, 9) for cols in (7, 8, 9, 31, 32, 33, 47, 48, 49)]
+    for shape in (*few, (1, 70), (3, 15), (4, 16), (33, 17), (35, 65), (66, 129), (9, 1041)):
         rows, cols = (np.arange(n) * step for n, step in zip(shape, steps, strict=True))
         places = first + 70 + rows[:, None] + cols
         least = int(places.min())
-        slopes = generator.slopes(least, int(places.max()) - least + 1, 7, 0.125, 0.25)[places - least].astype(dtype)
+        slopes = generator.slopes(least, int(places.max()) - least + 1, 7, 0.125, 0.25)[places - least].astype(wide)
         data, head = np.random.default_rng(1).standard_normal((2, *shape)).astype(dtype)
         data, head = np.asarray(data, order=order), np.asarray(head, order=order)
         out, gradient = np.empty_like(data), np.empty_like(data)
         numbering = {"key": 7, "lower": 0.125, "upper": 0.25, "first": first + 70, "steps": steps}
         _core.apply(0, out, data, **numbering)
         _core.apply(0, gradient, data, head, **numbering)
-        assert_same_bits(out, np.where(data > 0, data, slopes * data))
-        assert_same_bits(gradient, np.where(data > 0, head, slopes * head))
+        assert_same_bits(out, np.where(data > 0, data, (slopes * data.astype(wide)).astype(dtype)))
+        assert_same_bits(gradient, np.where(data > 0, head, (slopes * head.astype(wide)).astype(dtype)))
 
 
 def test_keys_and_indices_are_told_apart():

@@ -2,6 +2,7 @@
 // per CPU target.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -113,14 +114,16 @@ inline void draw(float* slopes, std::uint64_t first, std::size_t n, const SlopeR
 }
 
 #if RECTIFIER_LEVEL >= 3
-/// As many columns of a tile as a register has lanes: a counter for each, so that a register of words is a row.
+/// Columns of a tile, some registers of them side by side: a counter for each column, so that a register of words lies
+/// in a row.
+template <int registers>
 class Columns {
  public:
-  static constexpr std::size_t width = f32::width;
+  static constexpr std::size_t width = std::size_t{registers} * f32::width;
 
   Columns(std::uint64_t first, std::uint64_t step) {
-    alignas(64) std::uint64_t counters[width];
-    for (std::size_t lane = 0; lane < width; ++lane) {
+    alignas(64) std::uint64_t counters[f32::width];
+    for (std::size_t lane = 0; lane < f32::width; ++lane) {
       const std::uint64_t index = first + lane * step;
       // pick() takes two counters of one register and two of the other in turn.
       counters[lane / 2 % 2 * u64::width + lane / 4 * 2 + lane % 2] = index / 4;
@@ -129,37 +132,44 @@ class Columns {
     }
     for (int c = 0; c < 2; ++c)
       products_[c] = multiply_low(load_counters(counters + c * u64::width), repeat(philox_multiplier[0]));
+    for (int c = 2; c < chains; ++c) products_[c] = products_[c - 2] + products_of(step * (f32::width / 4));
   }
 
   /// Four rows, beginning with a counter's first word in each column.
-  RECTIFIER_INLINE_MEMBER void next(const Rounds& rounds, const SlopeMap& map, f32* rows) {
-    u64 low[2], high[2];
+  RECTIFIER_INLINE_MEMBER void next(const Rounds& rounds, const SlopeMap& map, f32 (*rows)[registers]) {
+    u64 low[chains], high[chains];
     rounds(products_, low, high);
-    for (u64& p : products_) p = p + repeat(philox_multiplier[0]);
-    rows[0] = map(pick<0xDD>(low[0], low[1]));
-    rows[1] = map(pick<0x88>(low[0], low[1]));
-    rows[2] = map(pick<0xDD>(high[0], high[1]));
-    rows[3] = map(pick<0x88>(high[0], high[1]));
+    for (u64& p : products_) p = p + products_of(1);
+    for (int k = 0, c = 0; k < registers; ++k, c += 2) {
+      rows[0][k] = map(pick<0xDD>(low[c], low[c + 1]));
+      rows[1][k] = map(pick<0x88>(low[c], low[c + 1]));
+      rows[2][k] = map(pick<0xDD>(high[c], high[c + 1]));
+      rows[3][k] = map(pick<0x88>(high[c], high[c + 1]));
+    }
   }
 
   /// The next columns: as many steps on, a whole number of counters, so that each column keeps its place in its own.
   RECTIFIER_INLINE_MEMBER void advance(std::uint64_t step) {
-    const u64 columns = repeat(step * (width / 4) * philox_multiplier[0]);
-    for (u64& p : products_) p = p + columns;
+    for (u64& p : products_) p = p + products_of(step * (width / 4));
   }
 
   /// The four rows that begin with the index's own word in each column, out of eight.
-  RECTIFIER_INLINE_MEMBER void align(const f32 (&rows)[8], f32 (&aligned)[4]) const {
+  RECTIFIER_INLINE_MEMBER void align(const f32 (&rows)[8][registers], f32 (&aligned)[4][registers]) const {
     const auto odd = positive(load<f32>(static_cast<const float*>(odd_)));
     const auto second_half = positive(load<f32>(static_cast<const float*>(second_half_)));
-    f32 moved[5];
-    for (int k = 0; k < 5; ++k) moved[k] = select(second_half, rows[k + 2], rows[k]);
-    for (int k = 0; k < 4; ++k) aligned[k] = select(odd, moved[k + 1], moved[k]);
+    for (int c = 0; c < registers; ++c) {
+      f32 moved[5];
+      for (int k = 0; k < 5; ++k) moved[k] = select(second_half, rows[k + 2][c], rows[k][c]);
+      for (int k = 0; k < 4; ++k) aligned[k][c] = select(odd, moved[k + 1], moved[k]);
+    }
   }
 
  private:
-  u64 products_[2];
-  float odd_[width], second_half_[width];
+  static constexpr int chains = 2 * registers;
+  static u64 products_of(std::uint64_t counters) { return repeat(counters * philox_multiplier[0]); }
+
+  u64 products_[chains];
+  float odd_[f32::width], second_half_[f32::width];
 };
 #endif
 
@@ -191,24 +201,44 @@ RECTIFIER_INLINE void use_row(E* y, f32 slopes, std::size_t n, const Compute& co
 }
 
 #if RECTIFIER_LEVEL >= 3
-template <bool aligned, class V, Access access, class E, class Compute, class... In>
-inline void run_columns(Matrix<E> y, std::size_t col, Columns columns, const Rounds& rounds, const SlopeMap& map,
-                        std::size_t height, std::size_t width, const Compute& compute, Matrix<In>... in) {
-  constexpr std::ptrdiff_t distance = 256;
-  f32 drawn[8], row[4];
+/// The registers of columns whose rounds run side by side, where an element and its inputs take so many bytes: two with
+/// AVX-512, unless memory is what takes the time.
+constexpr int side_by_side(std::size_t bytes) { return RECTIFIER_LEVEL == 4 && bytes <= 8 ? 2 : 1; }
+
+/// y = compute(in..., slopes) for `height` rows, at most four, of `width` columns.
+template <class V, Access access, int registers, class E, class Compute, class... In>
+RECTIFIER_INLINE void use_rows(Matrix<E> y, std::size_t row, std::size_t col, const f32 (&slopes)[4][registers],
+                               std::size_t height, std::size_t width, const Compute& compute, Matrix<In>... in) {
+  constexpr std::size_t distance = 256;
+  for (std::size_t r = 0; r < height; ++r) {
+    for (std::size_t at = 0; at < registers * f32::width * sizeof(E); at += line) {
+      (prefetch_at<false>(reinterpret_cast<const char*>(in.at(row + r, col)) + distance + at), ...);
+      if constexpr (access != streamed)
+        prefetch_at<true>(reinterpret_cast<const char*>(y.at(row + r, col)) + distance + at);
+    }
+    for (std::size_t c = 0, at = 0; c < registers && at < width; ++c, at += f32::width)
+      use_row<V, access>(y.at(row + r, col + at), slopes[r][c], width - at, compute, in.at(row + r, col + at)...);
+  }
+}
+
+template <bool aligned, class V, Access access, int registers, class E, class Compute, class... In>
+inline void run_columns(Matrix<E> y, std::size_t col, Columns<registers> columns, const Rounds& rounds,
+                        const SlopeMap& map, std::size_t height, std::size_t width, const Compute& compute,
+                        Matrix<In>... in) {
+  f32 drawn[8][registers], slopes[4][registers];
   if (!aligned) columns.next(rounds, map, drawn + 4);
   for (std::size_t r = 0; r < height; r += 4) {
     if constexpr (aligned) {
-      columns.next(rounds, map, row);
+      columns.next(rounds, map, slopes);
     } else {
-      for (int k = 0; k < 4; ++k) drawn[k] = drawn[k + 4];
+      std::copy(drawn[4], drawn[8], drawn[0]);
       columns.next(rounds, map, drawn + 4);
-      columns.align(drawn, row);
+      columns.align(drawn, slopes);
     }
-    for (std::size_t k = 0; k < 4 && r + k < height; ++k) {
-      (prefetch_at<false>(reinterpret_cast<const char*>(in.at(r + k, col)) + distance), ...);
-      if constexpr (access != streamed) prefetch_at<true>(reinterpret_cast<const char*>(y.at(r + k, col)) + distance);
-      use_row<V, access>(y.at(r + k, col), row[k], width, compute, in.at(r + k, col)...);
+    if (r + 4 <= height && width >= columns.width) {
+      use_rows<V, access>(y, r, col, slopes, 4, columns.width, compute, in...);
+    } else {
+      use_rows<V, access>(y, r, col, slopes, std::min<std::size_t>(4, height - r), width, compute, in...);
     }
   }
 }
@@ -241,14 +271,21 @@ inline void run_tile(Matrix<E> y, std::uint64_t first, const TileIndex& tile, co
     const SlopeMap map(range);
     const Rounds rounds(range.key, least / 4);
     const bool aligned = first % 4 == 0 && (tile.step % 4 == 0 || tile.cols == 1);
-    Columns columns(first, tile.step);
-    for (std::size_t c = 0; c < tile.cols; c += Columns::width, columns.advance(tile.step)) {
-      if (aligned) {
-        run_columns<true, V, access>(y, c, columns, rounds, map, tile.rows, tile.cols - c, compute, in...);
-      } else {
-        run_columns<false, V, access>(y, c, columns, rounds, map, tile.rows, tile.cols - c, compute, in...);
+    std::size_t c = 0;
+    const auto run = [&](auto columns, std::size_t end) {
+      for (; c < end; c += columns.width, columns.advance(tile.step)) {
+        if (aligned) {
+          run_columns<true, V, access>(y, c, columns, rounds, map, tile.rows, tile.cols - c, compute, in...);
+        } else {
+          run_columns<false, V, access>(y, c, columns, rounds, map, tile.rows, tile.cols - c, compute, in...);
+        }
       }
-    }
+    };
+    // What one register holds goes alone.
+    constexpr int registers = side_by_side((sizeof(In) + ... + sizeof(E)));
+    constexpr std::size_t rest = std::size_t{registers - 1} * f32::width;
+    if (tile.cols > rest) run(Columns<registers>(first, tile.step), tile.cols - rest);
+    if (c < tile.cols) run(Columns<1>(first + c * tile.step, tile.step), tile.cols);
     return;
   }
 #endif

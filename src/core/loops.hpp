@@ -49,8 +49,9 @@ inline void prefetch(const T* p, std::size_t distance = ahead) {
 #endif
 }
 
+/// Always inline: GCC 12 takes a function that only prefetches for one without effect, and may drop calls of it.
 template <bool for_write, class T>
-inline void prefetch_at(const T* p) {
+RECTIFIER_INLINE void prefetch_at(const T* p) {
 #if defined(__GNUC__) || defined(__clang__)
   __builtin_prefetch(p, for_write ? 1 : 0, 3);
 #else
