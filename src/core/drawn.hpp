@@ -2,6 +2,7 @@
 // per CPU target.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -200,9 +201,8 @@ RECTIFIER_INLINE void use_row(E* y, f32 slopes, std::size_t n, const Compute& co
 }
 
 #if RECTIFIER_LEVEL >= 3
-/// The registers of columns whose rounds run side by side, where an element and its inputs take so many bytes. With
-/// AVX-512 two take 0.86 to 0.97 times as long as one (Sapphire Rapids, 2026-12); where memory is what takes the time,
-/// they took up to 1.17 times as long, since more lines of a row are then asked for at a time.
+/// The registers of columns whose rounds run side by side, where an element and its inputs take so many bytes: two with
+/// AVX-512, unless memory is what takes the time.
 constexpr int side_by_side(std::size_t bytes) { return RECTIFIER_LEVEL == 4 && bytes <= 8 ? 2 : 1; }
 
 /// y = compute(in..., slopes) for `height` rows, at most four, of `width` columns.
