@@ -257,7 +257,21 @@ def test_tasks_of_several_threads_with_sums_that_are_exact(threads, shape, axis)
 @pytest.mark.parametrize("axis", [None, 0, 1], ids=["shared", "rows", "columns"])
 @pytest.mark.parametrize(
     "shape",
-    [(33, 32), (130, 64), (300, 31), (17, 528), (9000, 16), (5000, 24), (70, 1008), (35, 4096), (7, 4112), (70, 1001)],
+    [
+        (33, 32),
+        (130, 64),
+        (300, 31),
+        (17, 528),
+        (9000, 16),
+        (5000, 24),
+        (70, 1008),
+        (35, 4096),
+        (7, 4112),
+        (70, 1001),
+        # Runs of 5 blocks, in pieces of 4.
+        (10_300, 64),
+        (20_000, 33),
+    ],
     ids=str,
 )
 def test_the_order_of_the_sums_is_that_of_the_shape(cpu_target, layout, axis, shape):
@@ -266,6 +280,16 @@ def test_the_order_of_the_sums_is_that_of_the_shape(cpu_target, layout, axis, sh
     gamma = np.full(() if axis is None else shape[axis], 0.5)
     expected = rectifier.vjp(x, gamma, "prelu", axis=axis)[1](g)
     actual = rectifier.vjp(layout(x), gamma, "prelu", axis=axis)[1](layout(g))
+    assert_same_bits(actual[1], expected[1])
+    assert_same_bits(np.ascontiguousarray(actual[0]), expected[0])
+
+
+@pytest.mark.parametrize("shape", [(98_400, 64), (99_001, 65)], ids=str)
+def test_the_order_from_48_mib_on(shape):
+    """Where the data's gradient is stored past the caches."""
+    x, g = np.random.default_rng(6).random((2, *shape)) - 0.5
+    expected = rectifier.vjp(x, 0.5, "prelu")[1](g)
+    actual = rectifier.vjp(np.asfortranarray(x), 0.5, "prelu")[1](np.asfortranarray(g))
     assert_same_bits(actual[1], expected[1])
     assert_same_bits(np.ascontiguousarray(actual[0]), expected[0])
 
