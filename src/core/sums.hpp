@@ -64,14 +64,11 @@ inline void sum_along_run(E* dx, const E* g, const E* x, double slope_, std::siz
     step_dx(dx == nullptr ? dx : dx + i, g + i, x + i, slope);
   }
   if (i < n) {
-    // Indices that the compiler knows, so that the sums need not go through memory.
-    for (std::size_t r = 0, k = i; r < registers && k < n; ++r, k += f64::width) {
-      if (n - k >= f64::width) {
-        sums[r] = add_term<E>(sums[r], load_wide(g + k), load_wide(x + k));
-      } else if constexpr (f64::width > 1) {
-        sums[r] = add_term<E>(sums[r], load_wide_part(g + k, n - k), load_wide_part(x + k, n - k));
-      }
-    }
+    std::size_t k = i, r = 0;
+    for (; k + f64::width <= n; k += f64::width, ++r)
+      sums[r] = add_term<E>(sums[r], load_wide(g + k), load_wide(x + k));
+    if constexpr (f64::width > 1)
+      if (k < n) sums[r] = add_term<E>(sums[r], load_wide_part(g + k, n - k), load_wide_part(x + k, n - k));
     last_dx(dx == nullptr ? dx : dx + i, g + i, x + i, n - i,
             [repeated](std::size_t, std::size_t) { return repeated; });
   }
