@@ -25,11 +25,12 @@ class Elementwise : ElementwisePlan {
   Elementwise(const Nest& nest, const Work& work) : ElementwisePlan(nest, work) {}
 
   void run() {
-    parallel_stretches(tiles_, threads_, [this](std::size_t begin, std::size_t end) {
+    const auto stretch = [this](std::size_t begin, std::size_t end) {
       Rooms rooms;
       for (std::size_t t = begin; t < end; ++t) process(tile(t), rooms);
       if (access_ == streamed) stream_fence();
-    });
+    };
+    parallel_stretches(tiles_, threads_, stretch, true);
   }
 
  private:

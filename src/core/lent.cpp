@@ -37,13 +37,14 @@ LentThreads::~LentThreads() { is_wanted = false; }
 
 bool threads_are_lent() { return is_wanted; }
 
-void run_on_lent_threads(std::size_t tasks, int threads, void (*function)(void*, std::size_t), void* context) {
+void run_on_lent_threads(std::size_t tasks, int threads, void (*function)(void*, std::size_t), void* context,
+                         bool are_short) {
   const std::unique_lock<std::mutex> lock(borrower, std::try_to_lock);
   if (threads < 2 || tasks < 2 || !lock.owns_lock()) {
     for (std::size_t task = 0; task < tasks; ++task) function(context, task);
     return;
   }
-  Job job(function, context, tasks, static_cast<std::size_t>(threads));
+  Job job(function, context, tasks, static_cast<std::size_t>(threads), are_short);
   // As torch's own loops, for all threads: a team of another size would cost new threads.
   openmp.parallel([](void* given) { static_cast<Job*>(given)->work(static_cast<std::size_t>(openmp.thread())); }, &job,
                   0, 0);

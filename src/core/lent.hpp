@@ -30,6 +30,7 @@ class LentThreads {
 bool threads_are_lent();
 
 /// `run_tasks` on lent threads, each with a range of tasks that is the same in every call.
-void run_on_lent_threads(std::size_t tasks, int threads, void (*function)(void*, std::size_t), void* context);
+void run_on_lent_threads(std::size_t tasks, int threads, void (*function)(void*, std::size_t), void* context,
+                         bool are_short);
 
 }  // namespace rectifier

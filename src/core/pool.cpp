@@ -263,14 +263,14 @@ int threads_for(double nanoseconds) {
   return waking > shared ? static_cast<int>(waking) : shared;
 }
 
-void run_tasks(std::size_t tasks, int threads, TaskFunction function, void* context) {
+void run_tasks(std::size_t tasks, int threads, TaskFunction function, void* context, bool are_short) {
   if (threads > most_threads) threads = most_threads;
   if (static_cast<std::size_t>(threads) > tasks) threads = static_cast<int>(tasks);
   if (threads <= 1) {
     for (std::size_t task = 0; task < tasks; ++task) function(context, task);
     return;
   }
-  Job job(function, context, tasks, static_cast<std::size_t>(threads));
+  Job job(function, context, tasks, static_cast<std::size_t>(threads), are_short);
   pool().run(job, threads - 1);
 }
 
