@@ -284,6 +284,43 @@ def test_the_order_of_the_sums_is_that_of_the_shape(cpu_target, layout, axis, sh
     assert_same_bits(np.ascontiguousarray(actual[0]), expected[0])
 
 
+# Rows across memory of at least a block: bands of 32 rows, of 8 at least, whose blocks end in the next row; ranges of
+# columns from 16 blocks on.
+@pytest.mark.parametrize("across", ["both", "data", "upstream"])
+@pytest.mark.parametrize("dtype", [np.float16, BFLOAT16, np.float32, np.float64], ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize(
+    "shape", [(7, 4096), (8, 4096), (9, 4097), (32, 8192), (33, 8191), (65, 5003), (9, 139_264), (10, 65_541)], ids=str
+)
+def test_long_rows_across_memory(cpu_target, threads, shape, dtype, across):
+    x, g = np.random.default_rng(shape[1]).standard_normal((2, *shape)).astype(dtype)
+    slope = np.asarray(0.25, dtype)
+    expected = rectifier.vjp(x, slope, "prelu")[1](g)
+    if across != "upstream":
+        x = np.asfortranarray(x)
+    if across != "data":
+        g = np.asfortranarray(g)
+    for count in (1, 2, 5):
+        rectifier.set_num_threads(count)
+        actual = rectifier.vjp(x, slope, "prelu")[1](g)
+        assert_same_bits(actual[1], expected[1])
+        assert_same_bits(np.ascontiguousarray(actual[0]), expected[0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((2, 40, 5000), 0), ((3, 2, 40, 4500), 1), ((2, 3, 2, 33, 4200), 2)], ids=str
+)
+def test_long_rows_across_memory_with_several_slopes(cpu_target, threads, shape, axis):
+    x, g = np.random.default_rng(8).standard_normal((2, *shape)).astype(np.float32)
+    gamma = np.linspace(0.1, 0.9, shape[axis], dtype=np.float32)
+    expected = rectifier.vjp(x, gamma, "prelu", axis=axis)[1](g)
+    x, g = (np.ascontiguousarray(a.swapaxes(-1, -2)).swapaxes(-1, -2) for a in (x, g))
+    for count in (1, 2, 5):
+        rectifier.set_num_threads(count)
+        actual = rectifier.vjp(x, gamma, "prelu", axis=axis)[1](g)
+        assert_same_bits(actual[1], expected[1])
+        assert_same_bits(np.ascontiguousarray(actual[0]), expected[0])
+
+
 @pytest.mark.parametrize("shape", [(98_400, 64), (99_001, 65)], ids=str)
 def test_the_order_from_48_mib_on(shape):
     """Where the data's gradient is stored past the caches."""

@@ -5,8 +5,7 @@
 #include <cstring>
 #include <vector>
 
-#include "cpu.hpp"
-#include "gamma_pieces.hpp"
+#include "gamma_bands.hpp"
 #include "pool.hpp"
 #include "rounding.hpp"
 
@@ -17,23 +16,25 @@ constexpr std::ptrdiff_t piece = 1024;            // elements brought together f
 constexpr std::ptrdiff_t turned = 2048;           // elements turned at a time, or more for whole lines of memory
 constexpr std::ptrdiff_t pulled_bytes = 1 << 17;  // of each array, that are turned and then pulled back
 
-class GammaGradient : GammaPieces {
+class GammaGradient : GammaBands {
  public:
-  explicit GammaGradient(const GammaPass& pass) : GammaPieces(pass), kernels_(kernels()) {
+  explicit GammaGradient(const GammaPass& pass) : GammaBands(pass) {
     if (has_partial_sums())
       partial_.resize(static_cast<std::size_t>(outer_kept_.size() * kept_size_ * blocks_ * lane_runs_));
   }
 
   void run() {
-    if (is_elementwise()) return multiply();
+    if (is_elementwise()) return pull_back(true);
     const int threads = threads_for(0.3 * static_cast<double>(total_));
     parallel_stretches(static_cast<std::size_t>(tasks_), threads, [this](std::size_t begin, std::size_t end) {
       Rooms rooms;
-      for (std::size_t task = begin; task < end; ++task) work(static_cast<std::ptrdiff_t>(task), rooms);
+      for (auto task = static_cast<std::ptrdiff_t>(begin); task < static_cast<std::ptrdiff_t>(end); ++task)
+        in_bands_ ? sum_band(task, rooms, partial_.data()) : work(task, rooms);
       if (access_ != streamed) return;
       kernels_.put_line(rooms.line);
       stream_fence();
     });
+    if (in_bands_ && pass_.wants_dx) pull_back(false);
     if (has_partial_sums()) finish();
   }
 
@@ -47,7 +48,8 @@ class GammaGradient : GammaPieces {
     return kept_size_ == total_ && pass_.gamma_type == pass_.d_gamma_type && (own || arithmetic);
   }
 
-  void multiply() const {
+  /// As element-wise work, with the products for gamma's gradient or without.
+  void pull_back(bool with_products) const {
     Nest nest;
     nest.dims = pass_.dims;
     for (int d = 0; d < pass_.dims; ++d) nest.shape[d] = pass_.shape[d];
@@ -59,7 +61,7 @@ class GammaGradient : GammaPieces {
     view(input, pass_.input);
     view(upstream, pass_.upstream);
     view(slopes, pass_.gamma);
-    view(products, pass_.d_gamma);
+    view(products, pass_.d_gamma, with_products);
     Work work;
     work.type = pass_.type;
     work.slope_type = pass_.gamma_type;
@@ -303,7 +305,6 @@ class GammaGradient : GammaPieces {
       }
   }
 
-  const Kernels& kernels_;
   mutable std::vector<double> partial_;
 };
 
