@@ -85,8 +85,8 @@ void sum_along_loop(void* dx_, const void* g_, const void* x_, double slope, std
   sum_and_stream(
       dx, n, held,
       [&](std::size_t i, std::size_t count) { sum_along_run<E>(nullptr, g + i, x + i, slope, count, lanes); },
-      [&](E* to, std::size_t i, std::size_t count, Access access) {
-        pullback_loop<E, Leaky>(to, g + i, x + i, count, Parameters{slope, 0, 0}, access);
+      [&](E* to, std::size_t i, std::size_t count, Access how) {
+        pullback_loop<E, Leaky>(to, g + i, x + i, count, Parameters{slope, 0, 0}, how);
       });
 }
 
@@ -163,8 +163,8 @@ void sum_across_loop(void* dx_, const void* g_, const void* x_, const void* slop
           [&](std::size_t i, std::size_t count) {
             sum_across_row<E>(nullptr, g + i, x + i, slopes + i, count, lane_sums + i);
           },
-          [&](E* to, std::size_t i, std::size_t count, Access access) {
-            scale_pullback_loop<E>(to, g + i, x + i, slopes + i, count, access);
+          [&](E* to, std::size_t i, std::size_t count, Access how) {
+            scale_pullback_loop<E>(to, g + i, x + i, slopes + i, count, how);
           });
     } else {
       sum_across_row(dx, g, x, slopes, n, lane_sums);
