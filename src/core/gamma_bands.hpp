@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "cpu.hpp"
-#include "gamma_pieces.hpp"
+#include "gamma_turned.hpp"
 #include "rounding.hpp"
 
 namespace rectifier {
@@ -13,9 +12,9 @@ namespace rectifier {
 /// Rows that are neighbours in memory form a band. Pieces of all its rows are turned together, so that each line of
 /// memory is read once, where a row alone would take an element of it. A task does the blocks that begin in some of
 /// the band's columns, up to their ends. The sums come first, of all; the data's gradient is element-wise work.
-class GammaBands : protected GammaPieces {
+class GammaBands : protected GammaTurned {
  protected:
-  explicit GammaBands(const GammaPass& pass) : GammaPieces(pass), kernels_(kernels()) {
+  explicit GammaBands(const GammaPass& pass) : GammaTurned(pass) {
     in_bands_ = lies_in_bands();
     if (in_bands_) choose_bands();
   }
@@ -42,7 +41,6 @@ class GammaBands : protected GammaPieces {
       band.sums[segments_ - 1] = pairwise(rooms.lanes + (count - 1) * lanes_, static_cast<std::size_t>(lanes_));
   }
 
-  const Kernels& kernels_;
   bool in_bands_ = false;
 
  private:
